@@ -1,0 +1,1 @@
+"""indexes know documents: files in, ranked chunks out. Imports none of the other rooms."""
