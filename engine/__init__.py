@@ -1,0 +1,1 @@
+"""engine knows tokens: prompts in, completions out, and what the KV cache holds. Imports none of the other rooms."""

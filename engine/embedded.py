@@ -1,0 +1,237 @@
+"""vLLM in this process: on a GPU if there is one, else on the CPU in float32."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
+from .errors import ContextError, EngineStartError
+from .kv import GIB, kv_bytes_per_token, kv_tokens
+from .models import ModelFiles
+from .quiet import captured
+from .rope import plan_context, reach_tokens, vllm_overrides
+from .tokenizer import ChatTokenizer
+
+SUPPORTED_VLLM = "0.32"
+CPU = "cpu"
+CPU_BLOCK_TOKENS = 128  # a page of vLLM's KV cache on a CPU
+# One user, one question at a time: small batches keep the profiling run at the start short.
+_CPU_SEQUENCES = 4
+_CPU_BATCHED_TOKENS = 1024
+# A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
+_LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSettings:
+    """How to start vLLM.
+
+    `needed_tokens` is the longest request of this run: it decides the RoPE scaling. `kv_cache_gib` bounds the KV
+    cache on a CPU; on a GPU `gpu_memory_utilization` does. `threads` 0 means all cores.
+    """
+
+    needed_tokens: int
+    kv_cache_gib: float = 2.0
+    gpu_memory_utilization: float = 0.85
+    kv_dtype: str = "auto"
+    threads: int = 0
+
+
+class EmbeddedEngine:
+    """An Engine around vLLM's LLMEngine, stepped in this process, so that streaming needs no server."""
+
+    def __init__(
+        self,
+        model: ModelFiles,
+        settings: EmbeddedSettings,
+        log: Path,
+        on_stage: Callable[[str], None] = lambda _: None,
+        tokenizer: ChatTokenizer | None = None,
+    ) -> None:
+        """Starts vLLM, 10 to 30 s on a CPU; `on_stage` hears what is happening, vLLM's own output goes to `log`.
+
+        Raises EngineStartError, and ContextError where `needed_tokens` are beyond the model's reach.
+        """
+        self._plan = plan_context(model.config, settings.needed_tokens)
+        if find_spec("vllm") is None:
+            raise EngineStartError(
+                "vLLM is not installed, so there is no embedded engine",
+                "install fathom-rag[cpu] or fathom-rag[gpu], or use a server with --engine URL",
+            )
+        started = time.monotonic()
+        try:
+            with captured(log):
+                on_stage("loading vLLM")
+                _environment(settings)
+                from vllm import LLMEngine
+
+                imported = time.monotonic()
+                on_stage(f"starting {model.name}")
+                device = device_name()
+                arguments = self._arguments(model, settings, gpu=device != CPU)
+                self._engine: Any = LLMEngine.from_engine_args(arguments)
+                self._tokenizer = tokenizer or ChatTokenizer(model.folder)
+        except Exception as error:  # vLLM raises many kinds while it starts
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+            raise EngineStartError(f"vLLM did not start: {reason}", f"its output is in {log}") from error
+        start = {"import": imported - started, "engine": time.monotonic() - imported}
+        self._info = self._describe(model, device, start)
+        self._count = 0
+
+    def _arguments(self, model: ModelFiles, settings: EmbeddedSettings, gpu: bool) -> Any:
+        from vllm.engine.arg_utils import EngineArgs
+
+        common: dict[str, Any] = {
+            "model": str(model.folder),
+            "max_model_len": self._plan.max_model_tokens,
+            "hf_overrides": vllm_overrides(model.config, self._plan),
+            "kv_cache_dtype": settings.kv_dtype,
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+            "seed": 0,
+        }
+        if gpu:
+            return EngineArgs(**common, dtype="auto", gpu_memory_utilization=settings.gpu_memory_utilization)
+        return EngineArgs(
+            **common,
+            dtype="float32",
+            enforce_eager=True,
+            max_num_seqs=_CPU_SEQUENCES,
+            max_num_batched_tokens=_CPU_BATCHED_TOKENS,
+        )
+
+    def _describe(self, model: ModelFiles, device: str, start: dict[str, float]) -> EngineInfo:
+        config = self._engine.vllm_config
+        cache = config.cache_config
+        dtype = str(config.model_config.dtype).removeprefix("torch.")
+        kv_dtype = dtype if cache.cache_dtype == "auto" else str(cache.cache_dtype)
+        return EngineInfo(
+            model=model.name,
+            backend="vllm",
+            device=device,
+            max_model_tokens=int(config.model_config.max_model_len),
+            native_tokens=self._plan.native_tokens,
+            dtype=dtype,
+            kv_dtype=kv_dtype,
+            kv_tokens=int(cache.num_gpu_blocks) * int(cache.block_size),
+            kv_block_tokens=int(cache.block_size),
+            kv_bytes_per_token=kv_bytes_per_token(model.config, kv_dtype),
+            rope=self._plan.scaling,
+            start_s=start,
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    def count_tokens(self, text: str) -> int:
+        return self._tokenizer.count(text)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int:
+        return len(self._tokenizer.render(messages))
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[Delta]:
+        prompt = self._tokenizer.render(messages)
+        if len(prompt) + sampling.max_tokens > self._info.max_model_tokens:
+            raise ContextError(
+                f"the prompt of {len(prompt):,} tokens and {sampling.max_tokens:,} for the answer exceed the "
+                f"{self._info.max_model_tokens:,} that the engine was started for",
+                "use --route chunked, or a smaller [reading] budget",
+            )
+        self._count += 1
+        return self._run(f"fathom-{self._count}", prompt, sampling)
+
+    def _run(self, request: str, prompt: list[int], sampling: Sampling) -> Iterator[Delta]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
+
+        parameters = SamplingParams(
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            repetition_penalty=sampling.repetition_penalty,
+            stop=list(sampling.stop),
+            seed=sampling.seed,
+            repetition_detection=RepetitionDetectionParams(
+                max_pattern_size=_LOOP_TOKENS, min_pattern_size=_LOOP_TOKENS_LEAST, min_count=_LOOP_TIMES
+            ),
+            output_kind=RequestOutputKind.DELTA,
+        )
+        started, first = time.monotonic(), None
+        parts: list[str] = []
+        tokens = 0
+        self._engine.add_request(request, {"prompt_token_ids": prompt}, parameters)
+        try:
+            while self._engine.has_unfinished_requests():
+                for output in self._engine.step():
+                    piece = output.outputs[0]
+                    now = time.monotonic()
+                    first = first or now
+                    tokens += len(piece.token_ids)
+                    parts.append(piece.text)
+                    completion = None
+                    if output.finished:
+                        completion = Completion(
+                            text="".join(parts),
+                            finish_reason=piece.finish_reason or "stop",
+                            usage=Usage(len(prompt), tokens, int(output.num_cached_tokens or 0)),
+                            timings=Timings(first - started, now - first),
+                        )
+                    yield Delta(piece.text, completion)
+        finally:
+            self._engine.abort_request([request])  # nothing to do where it is finished
+
+    def close(self) -> None:
+        """Shuts vLLM down; its farewell goes nowhere."""
+        core = getattr(self._engine, "engine_core", None)
+        if core is not None:
+            core.shutdown()
+
+
+def _environment(settings: EmbeddedSettings) -> None:
+    """What vLLM reads from the environment: in process, silent, offline, and on all cores."""
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    os.environ.update(
+        VLLM_ENABLE_V1_MULTIPROCESSING="0",
+        VLLM_NO_USAGE_STATS="1",
+        DO_NOT_TRACK="1",
+        HF_HUB_OFFLINE="1",
+        TOKENIZERS_PARALLELISM="false",
+        VLLM_CPU_KVCACHE_SPACE=f"{settings.kv_cache_gib:g}",
+        OMP_NUM_THREADS=str(threads),
+    )
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
+
+
+def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
+    """What EmbeddedEngine would say of itself, without starting it; requests are cut to the model's reach.
+
+    On a GPU the size of the KV cache is known only once vLLM has measured the memory, so `kv_tokens` is None.
+    """
+    plan = plan_context(model.config, min(settings.needed_tokens, reach_tokens(model.config)))
+    device = device_name()
+    cpu = device == CPU
+    per_token = kv_bytes_per_token(model.config, "float32") if cpu else None
+    return EngineInfo(
+        model=model.name,
+        backend="vllm",
+        device=device,
+        max_model_tokens=plan.max_model_tokens,
+        native_tokens=plan.native_tokens,
+        dtype="float32" if cpu else None,
+        kv_dtype="float32" if cpu else None,
+        kv_tokens=kv_tokens(int(settings.kv_cache_gib * GIB), per_token, CPU_BLOCK_TOKENS) if per_token else None,
+        kv_block_tokens=CPU_BLOCK_TOKENS if cpu else None,
+        kv_bytes_per_token=per_token,
+        rope=plan.scaling,
+    )
+
+
+def device_name() -> str:
+    """The first GPU's name, or "cpu"."""
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else CPU

@@ -1,0 +1,47 @@
+"""What can go wrong with models and engines.
+
+EngineError
+├── ModelError              the model is not there or cannot be used
+│   ├── ModelMissingError   no such bundled name, folder, file or hub id
+│   └── ModelDamagedError   files do not match their checksums, or are no model
+├── EngineStartError        vLLM is not installed or did not start
+├── EngineUnreachableError  the server of --engine does not answer
+├── EngineReplyError        the server answered with an error or something unreadable
+└── ContextError            more tokens than the model, its scaling or the cache can hold
+"""
+
+
+class EngineError(Exception):
+    """Base of this room's errors; `hint` is the next step for whoever reads the message."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ModelError(EngineError):
+    """The model is not there or cannot be used."""
+
+
+class ModelMissingError(ModelError):
+    """No such bundled name, folder, file or hub id, or it has not been fetched yet."""
+
+
+class ModelDamagedError(ModelError):
+    """Files of the model do not match their checksums, or are no model."""
+
+
+class EngineStartError(EngineError):
+    """vLLM is not installed or did not start."""
+
+
+class EngineUnreachableError(EngineError):
+    """The server does not answer."""
+
+
+class EngineReplyError(EngineError):
+    """The server answered with an error or something unreadable."""
+
+
+class ContextError(EngineError):
+    """More tokens than the model, its scaling or the KV cache can hold."""

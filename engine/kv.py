@@ -1,0 +1,34 @@
+"""KV-cache arithmetic: bytes a token from a model's config, tokens in a number of bytes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ModelDamagedError
+from .rope import text_config
+
+GIB = 2**30
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
+
+
+def kv_bytes_per_token(config: Mapping[str, Any], dtype: str) -> int:
+    """Bytes of keys and values of one token over all layers: 2 · layers · KV heads · head size · bytes a number.
+
+    Holds for MHA, GQA and MQA; a model with sliding-window layers is counted as if they kept everything.
+    Raises ModelDamagedError for a config without the sizes or with latent attention (MLA), KeyError for an
+    unknown dtype.
+    """
+    inner = text_config(config)
+    if "kv_lora_rank" in inner:
+        raise ModelDamagedError("latent attention (MLA) is not known to fathom's KV arithmetic", "use --engine URL")
+    try:
+        layers, heads = int(inner["num_hidden_layers"]), int(inner["num_attention_heads"])
+        head_dim = int(inner.get("head_dim") or int(inner["hidden_size"]) // heads)
+    except KeyError as error:
+        raise ModelDamagedError(f"the model's config lacks {error}", "use another model") from error
+    kv_heads = int(inner.get("num_key_value_heads") or heads)
+    return 2 * layers * kv_heads * head_dim * DTYPE_BYTES[dtype]
+
+
+def kv_tokens(kv_bytes: int, bytes_per_token: int, block_tokens: int) -> int:
+    """Tokens that fit into `kv_bytes`, in whole blocks."""
+    return kv_bytes // (bytes_per_token * block_tokens) * block_tokens

@@ -1,0 +1,58 @@
+"""Text ↔ tokens of a model folder, its chat template included; control tokens inside a text stay text."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .base import Message
+from .errors import ModelDamagedError
+
+# Control tokens of common chat templates, for engines that do not tell theirs.
+_COMMON_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?think>")
+
+
+def defuse(text: str, control_tokens: Iterable[str] | None = None) -> str:
+    """The text with a blank inside every control token, so that no document can end its turn or begin another.
+
+    Without `control_tokens` the usual ones of common templates are taken.
+    """
+    if control_tokens is None:
+        pattern = _COMMON_CONTROL
+    else:
+        words = sorted({token for token in control_tokens if len(token) > 1}, key=len, reverse=True)
+        if not words:
+            return text
+        pattern = re.compile("|".join(map(re.escape, words)))
+    return pattern.sub(lambda match: match[0][0] + " " + match[0][1:], text)
+
+
+class ChatTokenizer:
+    """The tokenizer of a model folder, by transformers."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        except Exception as error:  # transformers raises many kinds for a broken folder
+            reason = (str(error).splitlines() or [""])[0][:200]
+            raise ModelDamagedError(f"the tokenizer in {folder} cannot be read: {reason}", "fetch it again") from error
+        if not self._tokenizer.chat_template:
+            raise ModelDamagedError(f"the model in {folder} has no chat template", "use an instruction-tuned model")
+        self._control = [str(token) for token in self._tokenizer.all_special_tokens]
+
+    @property
+    def raw(self) -> Any:
+        """The transformers tokenizer itself."""
+        return self._tokenizer
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, without special tokens around it."""
+        return len(self._tokenizer.encode(defuse(text, self._control), add_special_tokens=False))
+
+    def render(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the whole prompt by the model's chat template, up to where the answer begins."""
+        turns = [{"role": m.role, "content": defuse(m.content, self._control)} for m in messages]
+        ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return [int(token) for token in ids]

