@@ -8,7 +8,11 @@ from itertools import pairwise
 
 from .documents import LoadedDocument
 
+MAX_SECTION_CHARACTERS = 200  # of one heading's title
+MAX_COLUMNS_CHARACTERS = 300
+
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+")
+_RULE = "=- \t\n"  # what underlines a heading
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ def _pack(text: str, pieces: Sequence[tuple[int, int]], headings: set[int], size
     for piece_start, piece_end in pieces:
         is_heading = piece_start in headings
         opens = is_heading and end - start >= sizes.minimum and tail < 0
-        if end > start and (piece_end - start > sizes.target or opens):
+        limit = sizes.maximum if tail == start else sizes.target  # headings alone wait for their text
+        if end > start and (piece_end - start > limit or opens):
             close(tail if tail > start and not opens else end)
             if piece_end - start > sizes.maximum:  # the moved heading and a long paragraph
                 close(end)
@@ -159,7 +164,7 @@ class _Placer:
         body = self._document.text
         while last + 1 < len(headings) and headings[last + 1].start < end:
             between = body[headings[last].end_of_line(body) if last >= 0 else start : headings[last + 1].start]
-            if between.strip():
+            if between.strip(_RULE):
                 break
             last += 1
         path: list[str] = []
@@ -168,7 +173,7 @@ class _Placer:
             if heading.level < level:
                 level = heading.level
                 if heading.title != self._document.title:
-                    path.insert(0, heading.title)
+                    path.insert(0, heading.title[:MAX_SECTION_CHARACTERS])
             if level <= 1:
                 break
         return " › ".join(path)
@@ -179,7 +184,7 @@ class _Placer:
         if index < 0:
             return ""
         table = self._document.tables[index]
-        return table.header[:300] if table.start < start < table.end else ""
+        return table.header[:MAX_COLUMNS_CHARACTERS] if table.start < start < table.end else ""
 
     def _page(self, offset: int) -> int | None:
         if not self._page_starts:

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from .dense import DenseIndex
 from .documents import Chunk, Document, DocumentHit, FileRecord, FileState, Heading, Hit, IndexReport, Page
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
 from .errors import (
-    CollectionBrokenError,
     CollectionBusyError,
     CollectionMissingError,
     EncoderError,
@@ -87,8 +85,6 @@ class Collection:
     @classmethod
     def open(cls, folder: Path, encoder_for: Callable[[str], Encoder | None] = make_encoder) -> "Collection":
         """The collection in a folder. Raises CollectionMissingError, -VersionError or -BrokenError."""
-        if not (folder / DATABASE).is_file():
-            raise CollectionMissingError(f"there is no collection in {folder}", "make one: fathom index FOLDER")
         return cls(Store.open(folder), encoder_for)
 
     @classmethod
@@ -102,14 +98,18 @@ class Collection:
 
         Raises EncoderError where it exists with another embedding model than the one asked for.
         """
-        if not (folder / DATABASE).is_file():
+        try:
+            store = Store.open(folder)
+        except CollectionMissingError:
             name = embedding or BUNDLED
             encoder_for(name)  # a model that is not there must not leave an empty collection behind
-            return cls(Store.create(folder, name), encoder_for)
-        collection = cls(Store.open(folder), encoder_for)
+            store = Store.create(folder, name)
+        collection = cls(store, encoder_for)
         if embedding is not None and embedding != collection.embedding:
+            made_with = collection.embedding
+            collection.close()
             raise EncoderError(
-                f"the collection {folder} was made with the embedding {collection.embedding!r}, not {embedding!r}",
+                f"the collection {folder} was made with the embedding {made_with!r}, not {embedding!r}",
                 "leave --embedding out, or index into another folder with --collection",
             )
         return collection
@@ -209,16 +209,11 @@ class Collection:
             raise QueryError(f"k must be at least 1, got {k}", "leave -k out for the default")
         mode = mode or self.default_mode()
         depth = max(CANDIDATES, k)
-        try:
+        with self._store.snapshot():
             lexical = self._lexical_index().search(query, depth) if mode is not SearchMode.DENSE else []
             dense = self._dense_search(query, depth) if mode is not SearchMode.LEXICAL else []
             fused = fusion.weighted(lexical, dense)[:depth]
             hits = self._hits(fused, lexical, dense)
-        except sqlite3.DatabaseError as error:
-            raise CollectionBrokenError(
-                f"the collection {self.folder} is damaged: {error}",
-                f"move {self.folder} away and run `fathom index` again; the documents themselves are untouched",
-            ) from error
         return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
 
     def _hits(self, fused: list[Scored], lexical: list[Scored], dense: list[Scored]) -> list[Hit]:
@@ -255,18 +250,22 @@ class Collection:
         """The index of this generation: in memory, else its file, else built from the stored vectors."""
         generation = self._store.generation
         if self._dense is None or self._dense[0] != generation:
-            path = self._dense_path(generation)
-            try:
-                index = DenseIndex.read(path)
-            except RuntimeError:  # FAISS's only word for a missing or damaged file
-                index = DenseIndex.build(*self._store.chunk_vectors())
+            index = self._read_dense(generation) or DenseIndex.build(*self._store.chunk_vectors())
             self._dense = (generation, index)
         return self._dense[1]
+
+    def _read_dense(self, generation: int) -> DenseIndex | None:
+        """The index file of a generation; None where it is missing, damaged or not of the stored vectors' shape."""
+        try:
+            index = DenseIndex.read(self._dense_path(generation))
+        except RuntimeError:  # FAISS's only word for a missing or damaged file
+            return None
+        return index if index.shape == self._store.vector_shape() else None
 
     def _write_dense(self) -> None:
         generation = self._store.generation
         path = self._dense_path(generation)
-        if self.embedding == NONE or path.exists():
+        if self.embedding == NONE or self._read_dense(generation) is not None:
             return
         DenseIndex.build(*self._store.chunk_vectors()).write(path)
         for old in self.folder.glob("dense.*"):
@@ -307,6 +306,8 @@ def check_query(query: str) -> None:
     """Raises QueryError for a query without a word or beyond MAX_QUERY_CHARACTERS."""
     if not query.strip():
         raise QueryError("the question is empty", 'write it in quotes: "What is …?"')
+    if not any(letter.isalnum() for letter in query):
+        raise QueryError(f"the question {query[:40]!r} holds no word", 'write it in quotes: "What is …?"')
     if len(query) > MAX_QUERY_CHARACTERS:
         raise QueryError(
             f"the question has {len(query):,} characters; at most {MAX_QUERY_CHARACTERS:,} are taken",

@@ -33,7 +33,13 @@ class DenseIndex:
         """The index in a file. Raises RuntimeError where it is none."""
         import faiss
 
-        return cls(faiss.read_index(str(path)))
+        try:
+            # A damaged length must not allocate gigabytes; older releases of FAISS cannot be told.
+            if limit_bytes := getattr(faiss, "set_deserialization_vector_byte_limit", None):
+                limit_bytes(path.stat().st_size)
+            return cls(faiss.read_index(str(path)))
+        except (OSError, MemoryError) as error:
+            raise RuntimeError(f"{path} cannot be read: {error}") from error
 
     def write(self, path: Path) -> None:
         """Writes aside and renames, so that readers see the old file or the new one, whole."""
@@ -42,6 +48,11 @@ class DenseIndex:
         aside = path.with_name(f"{path.name}.{os.getpid()}.part")
         faiss.write_index(self._index, str(aside))
         aside.replace(path)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (n, d) of the vectors that it holds."""
+        return int(self._index.ntotal), int(self._index.d)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

@@ -61,7 +61,8 @@ class SentenceEncoder:
         for first in range(0, len(order), _BATCH):
             batch = order[first : first + _BATCH]
             vectors[batch] = model.encode(
-                [texts[i] for i in batch],
+                # Tokenizers refuse lone surrogates, which a command line of another encoding may hold.
+                [texts[i].encode("utf-8", "replace").decode() for i in batch],
                 batch_size=_BATCH,
                 normalize_embeddings=True,
                 show_progress_bar=False,

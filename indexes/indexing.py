@@ -14,7 +14,7 @@ from .errors import LoadError, UnsupportedError
 from .loaders import LoadLimits, load
 from .store import NewChunk, Store
 from .tokens import terms
-from .walking import Candidate, Walk
+from .walking import Candidate, Walk, printable
 
 BATCH_CHUNKS = 128  # embedded and committed together: what a killed run loses at most
 
@@ -104,7 +104,7 @@ class IndexRun:
             self._note(candidate, stored, FileState.FAILED, reason, before)
             return
         size, mtime_ns = stat.st_size, stat.st_mtime_ns
-        same = self._same_content(sha256, before)
+        same = self._same_content(sha256, progress)
         if same is not None:
             self._refer(
                 candidate,
@@ -116,25 +116,19 @@ class IndexRun:
             return
         try:
             loaded = load(candidate.path, self.limits)
-        except UnsupportedError as error:
-            self._note(candidate, stored, FileState.SKIPPED, str(error), before)
-            return
         except LoadError as error:
-            self._note(candidate, stored, FileState.FAILED, str(error), before)
-            return
-        except Exception as error:  # a library's bug on a hostile file must not end the run
-            reason = f"cannot be read: {type(error).__name__}: {str(error)[:200]}"
-            self._note(candidate, stored, FileState.FAILED, reason, before)
+            state = FileState.SKIPPED if isinstance(error, UnsupportedError) else FileState.FAILED
+            self._note(candidate, stored, state, str(error), before)
             return
         spans = [_in_folder(span, candidate.name) for span in chunk(loaded, self.sizes)]
         progress.chunks_found += len(spans)
         replaces = before.document_id if before else None
         self._pending.append(_Pending(candidate, stored, sha256, size, mtime_ns, loaded, spans, replaces))
 
-    def _same_content(self, sha256: str, before: FileRecord | None) -> int | None:
+    def _same_content(self, sha256: str, progress: IndexProgress) -> int | None:
         """The document that already holds this content, waiting ones included."""
         if any(item.sha256 == sha256 for item in self._pending):
-            self._flush(None)
+            self._flush(progress)
         return self.store.document_with_hash(sha256)
 
     def _refer(
@@ -150,8 +144,12 @@ class IndexRun:
             self.store.put_file(record, mtime_ns)
             if before and before.document_id not in (None, record.document_id):
                 self.store.release_document(before.document_id or 0)
-        names = self.report.unchanged if before and before.sha256 == record.sha256 else self.report.added
-        names.append(candidate.name)
+        if before and before.sha256 == record.sha256:
+            self.report.unchanged.append(candidate.name)
+        elif before and before.document_id is not None:
+            self.report.updated.append(candidate.name)
+        else:
+            self.report.added.append(candidate.name)
 
     def _note(
         self, candidate: Candidate, stored: str, state: FileState, reason: str, before: FileRecord | None
@@ -167,7 +165,7 @@ class IndexRun:
         target = self.report.failed if state is FileState.FAILED else self.report.skipped
         target[candidate.name] = reason
 
-    def _flush(self, progress: IndexProgress | None) -> None:
+    def _flush(self, progress: IndexProgress) -> None:
         """Embeds and commits what is waiting."""
         if not self._pending:
             return
@@ -175,11 +173,12 @@ class IndexRun:
         texts = [f"{span.context}\n{item.loaded.text[span.start : span.end]}" for item in done for span in item.spans]
 
         def count(n: int) -> None:
-            if progress:
-                progress.chunks_done += n
-                self.on_progress(progress)
+            progress.chunks_done += n
+            self.on_progress(progress)
 
         vectors = self.encoder.encode(texts, count) if self.encoder else None
+        if vectors is None:
+            count(len(texts))
         row = 0
         with self.store.transaction():
             for item in done:
@@ -208,9 +207,10 @@ class IndexRun:
     def _forget(self, walk: Walk, known: dict[str, FileRecord]) -> None:
         """Removes files that were known below one of the walked folders and are gone."""
         seen = {self.to_stored(candidate.path) for candidate in walk.candidates}
-        roots = [PurePosixPath(self.to_stored(folder)) for folder in walk.folders]
+        home = printable(str(self.store.folder.absolute().parent))
+        roots = [PurePosixPath(printable(str(folder))) for folder in walk.folders]
         for path, record in known.items():
-            if path in seen or not any(PurePosixPath(path).is_relative_to(root) for root in roots):
+            if path in seen or not any(PurePosixPath(home, path).is_relative_to(root) for root in roots):
                 continue
             with self.store.transaction():
                 self.store.remove_file(path)

@@ -1,18 +1,19 @@
 """The collection's SQLite database: schema, opening, and the rows in and out. It is the truth; indexes are caches."""
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .chunking import Span
+from .database import Database, start_again
 from .documents import Chunk, Document, FileRecord, FileState, Heading, LoadedDocument, Page
 from .embedding import Vectors
-from .errors import CollectionBrokenError, CollectionVersionError
+from .errors import CollectionBrokenError, CollectionError, CollectionMissingError, CollectionVersionError
 
 FORMAT_VERSION = 1
 DATABASE = "collection.sqlite"
@@ -54,19 +55,21 @@ class NewChunk:
 class Store:
     """One connection to a collection's database. Not shared between threads."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
-        self._db = connection
+        self._db = database
 
     @classmethod
     def create(cls, folder: Path, embedding: str) -> "Store":
         """A new, empty database in a folder, made whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")
-        store = cls(folder, _connect(folder / DATABASE))
+        store = cls(folder, Database(folder / DATABASE))
         with store.transaction():
+            if not store._is_blank():
+                return store  # another process was faster
             for statement in _SCHEMA.split(";"):
-                store._db.execute(statement)
+                store._db.rows(statement)
             store.set_meta("format_version", str(FORMAT_VERSION))
             store.set_meta("embedding", embedding)
             store.set_meta("generation", "0")
@@ -74,44 +77,51 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
-        """The database in a folder. Raises CollectionBrokenError or CollectionVersionError."""
-        path = folder / DATABASE
-        hint = f"move {folder} away and run `fathom index` again; the documents themselves are untouched"
+        """The database in a folder. Raises CollectionMissingError, -BrokenError or -VersionError."""
+        if not (folder / DATABASE).is_file():
+            raise _missing(folder)
+        store = cls(folder, Database(folder / DATABASE))
         try:
-            connection = _connect(path)
-            store = cls(folder, connection)
+            if store._is_blank():  # the process that made it was killed before it wrote anything
+                raise _missing(folder)
             found = store.meta("format_version")
-        except (sqlite3.DatabaseError, KeyError) as error:
-            raise CollectionBrokenError(f"the collection {folder} is damaged: {error}", hint) from error
-        if found != str(FORMAT_VERSION):
-            raise CollectionVersionError(
-                f"the collection {folder} has format {found}, this fathom reads format {FORMAT_VERSION}", hint
-            )
+            if found != str(FORMAT_VERSION):
+                raise CollectionVersionError(
+                    f"the collection {folder} has format {found}, this fathom reads format {FORMAT_VERSION}",
+                    start_again(folder),
+                )
+        except KeyError as error:
+            store.close()
+            raise CollectionBrokenError(
+                f"the collection {folder} is damaged: no {error}", start_again(folder)
+            ) from error
+        except CollectionError:
+            store.close()
+            raise
         return store
+
+    def _is_blank(self) -> bool:
+        return not self._db.rows("SELECT 1 FROM sqlite_master LIMIT 1")
 
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of the block's changes or none of them; a damaged file becomes CollectionBrokenError."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def transaction(self) -> AbstractContextManager[None]:
+        """All of the block's changes or none of them."""
+        return self._db.transaction()
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Everything read in the block is of one state, whatever other processes write meanwhile."""
+        return self._db.snapshot()
 
     def meta(self, key: str) -> str:
         """A value of the table `meta`. Raises KeyError where there is none."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            raise KeyError(key)
-        return str(row[0])
+        for row in self._db.rows("SELECT value FROM meta WHERE key = ?", (key,)):
+            return str(row[0])
+        raise KeyError(key)
 
     def set_meta(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._db.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     @property
     def generation(self) -> int:
@@ -125,9 +135,9 @@ class Store:
 
     def add_document(self, path: str, name: str, sha256: str, loaded: LoadedDocument) -> int:
         """Stores a document's text and structure; returns its id."""
-        cursor = self._db.execute(
+        row = self._db.rows(
             "INSERT INTO documents (path, name, title, kind, sha256, text, characters, page_count, pages, headings)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 path,
                 name,
@@ -142,70 +152,57 @@ class Store:
             ),
         )
         self._advance()
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return int(row[0][0])
 
     def add_chunks(self, document_id: int, chunks: Iterable[NewChunk]) -> None:
         """Stores a document's chunks in order."""
-        self._db.executemany(
-            "INSERT INTO chunks (document_id, ordinal, start, end, section, context, first_page, last_page, terms,"
-            " vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    document_id,
-                    ordinal,
-                    new.span.start,
-                    new.span.end,
-                    new.span.section,
-                    new.span.context,
-                    new.span.first_page,
-                    new.span.last_page,
-                    " ".join(new.terms),
-                    None if new.vector is None else new.vector.astype("<f4").tobytes(),
-                )
-                for ordinal, new in enumerate(chunks)
-            ),
-        )
+        for ordinal, new in enumerate(chunks):
+            vector = None if new.vector is None else new.vector.astype("<f4").tobytes()
+            self._db.rows(
+                "INSERT INTO chunks (document_id, ordinal, start, end, section, context, first_page, last_page, terms,"
+                " vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (document_id, ordinal, *astuple(new.span), " ".join(new.terms), vector),
+            )
 
     def release_document(self, document_id: int) -> None:
         """Drops a document that no file refers to; else names it after a file that still does."""
-        row = self._db.execute(
-            "SELECT path, name FROM files WHERE document_id = ? ORDER BY path", (document_id,)
-        ).fetchone()
-        if row is None:
-            self._db.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
-            self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        users = self._db.rows(
+            "SELECT path, name FROM files WHERE document_id = ? ORDER BY path LIMIT 1", (document_id,)
+        )
+        if users:
+            self._db.rows("UPDATE documents SET path = ?, name = ? WHERE id = ?", (*users[0], document_id))
         else:
-            self._db.execute("UPDATE documents SET path = ?, name = ? WHERE id = ?", (*row, document_id))
+            self._db.rows("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+            self._db.rows("DELETE FROM documents WHERE id = ?", (document_id,))
         self._advance()
 
     def documents(self) -> list[Document]:
         """All documents by name."""
-        rows = self._db.execute(f"SELECT {_DOCUMENT} FROM documents d ORDER BY d.name, d.id")
+        rows = self._db.rows(f"SELECT {_DOCUMENT} FROM documents d ORDER BY d.name, d.id")
         return [Document(*row) for row in rows]
 
     def document_with_hash(self, sha256: str) -> int | None:
-        row = self._db.execute("SELECT id FROM documents WHERE sha256 = ? ORDER BY id", (sha256,)).fetchone()
-        return None if row is None else int(row[0])
+        rows = self._db.rows("SELECT id FROM documents WHERE sha256 = ? ORDER BY id LIMIT 1", (sha256,))
+        return int(rows[0][0]) if rows else None
 
     def text(self, document_id: int) -> str:
         """The whole text of a document. Raises KeyError for an unknown id."""
-        row = self._db.execute("SELECT text FROM documents WHERE id = ?", (document_id,)).fetchone()
-        if row is None:
-            raise KeyError(document_id)
-        return str(row[0])
+        return str(self._of_document("text", document_id)[0])
 
     def structure(self, document_id: int) -> tuple[list[Page], list[Heading]]:
         """Pages and headings of a document. Raises KeyError for an unknown id."""
-        row = self._db.execute("SELECT pages, headings FROM documents WHERE id = ?", (document_id,)).fetchone()
-        if row is None:
-            raise KeyError(document_id)
+        row = self._of_document("pages, headings", document_id)
         return [Page(*page) for page in json.loads(row[0])], [Heading(*item) for item in json.loads(row[1])]
+
+    def _of_document(self, columns: str, document_id: int) -> Any:
+        for row in self._db.rows(f"SELECT {columns} FROM documents WHERE id = ?", (document_id,)):
+            return row
+        raise KeyError(document_id)
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by id; ids that are gone are left out."""
         marks = ",".join("?" * len(ids))
-        rows = self._db.execute(
+        rows = self._db.rows(
             f"SELECT {_CHUNK} FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id IN ({marks})",
             list(ids),
         )
@@ -213,7 +210,7 @@ class Store:
 
     def chunks_of(self, document_id: int) -> list[Chunk]:
         """All chunks of a document in order."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             f"SELECT {_CHUNK} FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.id = ? ORDER BY c.ordinal",
             (document_id,),
         )
@@ -221,47 +218,48 @@ class Store:
 
     def chunk_terms(self) -> tuple[list[int], list[list[str]]]:
         """Ids and index terms of every chunk, by id."""
-        rows = self._db.execute("SELECT id, terms FROM chunks ORDER BY id").fetchall()
+        rows = self._db.rows("SELECT id, terms FROM chunks ORDER BY id")
         return [row[0] for row in rows], [row[1].split() for row in rows]
 
     def chunk_vectors(self) -> tuple[list[int], Vectors]:
         """Ids and vectors [n, d] of every chunk that has one, by id."""
-        rows = self._db.execute("SELECT id, vector FROM chunks WHERE vector IS NOT NULL ORDER BY id").fetchall()
+        rows = self._db.rows("SELECT id, vector FROM chunks WHERE vector IS NOT NULL ORDER BY id")
         if not rows:
             return [], np.zeros((0, 1), dtype=np.float32)
         return [row[0] for row in rows], np.stack([np.frombuffer(row[1], dtype="<f4") for row in rows])
 
+    def vector_shape(self) -> tuple[int, int]:
+        """Shape (n, d) of what `chunk_vectors` gives."""
+        count, size = self._db.rows("SELECT count(vector), coalesce(max(length(vector)), 4) FROM chunks")[0]
+        return int(count), int(size) // 4
+
     def chunk_count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM chunks").fetchone()[0])
+        return int(self._db.rows("SELECT count(*) FROM chunks")[0][0])
 
     # Files
 
     def put_file(self, record: FileRecord, mtime_ns: int) -> None:
         """Stores or replaces what is known of a file."""
-        self._db.execute(
+        self._db.rows(
             "INSERT OR REPLACE INTO files (path, name, state, reason, sha256, size_bytes, document_id, mtime_ns)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*astuple(record), mtime_ns),
         )
 
     def remove_file(self, path: str) -> None:
-        self._db.execute("DELETE FROM files WHERE path = ?", (path,))
+        self._db.rows("DELETE FROM files WHERE path = ?", (path,))
 
     def files(self) -> list[FileRecord]:
         """All known files by path."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT path, name, state, reason, sha256, size_bytes, document_id FROM files ORDER BY path"
         )
         return [FileRecord(row[0], row[1], FileState(row[2]), *row[3:]) for row in rows]
 
     def mtimes(self) -> dict[str, int]:
         """Modification time in ns of every known file as it was when it was read."""
-        return dict(self._db.execute("SELECT path, mtime_ns FROM files"))
+        return dict(self._db.rows("SELECT path, mtime_ns FROM files"))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+def _missing(folder: Path) -> CollectionMissingError:
+    return CollectionMissingError(f"there is no collection in {folder}", "make one: fathom index FOLDER")

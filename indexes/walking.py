@@ -36,24 +36,34 @@ def walk(paths: Iterable[Path]) -> Walk:
     folders: list[Path] = []
     paths = list(paths)
     for given in paths:
-        path = given.expanduser().absolute()
-        if not path.exists():
-            raise NothingToIndexError(f"{given} does not exist", "check the spelling, or give another path")
+        path = _found(given)
         if path.is_dir():
             if not os.access(path, os.R_OK | os.X_OK):
-                raise NothingToIndexError(f"the folder {given} cannot be read", "check its permissions")
+                raise NothingToIndexError(f"the folder {printable(str(given))} cannot be read", "check its permissions")
             folders.append(path)
             for candidate in _below(path):
                 found.setdefault(candidate.path, candidate)
         else:
-            found[path] = Candidate(path, printable(path.name))
+            found[path] = Candidate(path, printable(path.name), "" if path.is_file() else "is not a regular file")
     if not any(not candidate.skip for candidate in found.values()):
-        given_names = ", ".join(str(path) for path in paths)
+        given_names = ", ".join(printable(str(path)) for path in paths)
         raise NothingToIndexError(
             f"no readable documents in {given_names or 'the given paths'}",
             f"fathom reads {' '.join(readable_suffixes())}",
         )
     return Walk(tuple(found.values()), tuple(folders))
+
+
+def _found(given: Path) -> Path:
+    """The absolute path of one that exists, without `..`; else NothingToIndexError."""
+    try:
+        path = given.expanduser().absolute()
+        if path.exists():
+            return path.resolve() if ".." in path.parts else path
+        reason = "does not exist"
+    except (OSError, RuntimeError) as error:  # a name too long, or ~nobody
+        reason = f"cannot be looked up: {getattr(error, 'strerror', None) or error}"
+    raise NothingToIndexError(f"{printable(str(given))[:200]} {reason}", "check the spelling, or give another path")
 
 
 def printable(path: str) -> str:

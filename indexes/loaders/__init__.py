@@ -56,7 +56,9 @@ def sniff(path: Path) -> str:
         if path.stat().st_size <= len(head):
             raise LoadError("is empty")
         raise UnsupportedError("begins with blank or NUL bytes: not a document")
-    if b"%PDF-" in head[:1024]:
+    kind = _SUFFIX_KINDS.get(path.suffix.lower(), "text")
+    # PDF readers allow bytes before the mark; a text that only speaks of PDF files holds it too.
+    if head.startswith(b"%PDF-") or (kind in _BINARY_KINDS and b"%PDF-" in head[:1024]):
         return "pdf"
     if head.startswith(b"PK\x03\x04"):
         return _sniff_zip(path)
@@ -67,7 +69,6 @@ def sniff(path: Path) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "html"
-    kind = _SUFFIX_KINDS.get(path.suffix.lower(), "text")
     return "text" if kind in _BINARY_KINDS else kind
 
 
@@ -94,7 +95,12 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
             f"is {size / 2**20:.0f} MiB, over the limit of {limits.max_file_mib} MiB; split it or raise --max-file-mib"
         )
     kind = sniff(path)
-    document = _storable(_loader(kind)(path))
+    try:
+        document = _storable(_loader(kind)(path))
+    except LoadError:
+        raise
+    except Exception as error:  # a library's bug on a hostile file, of whatever kind
+        raise LoadError(f"cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
     if not document.text.strip():
         raise LoadError("holds no text" + (" (scanned pages need OCR first)" if kind == "pdf" else ""))
     if len(document.text) > limits.max_characters:

@@ -19,14 +19,20 @@ _BLOCKS = frozenset(
 
 
 def load_html(path: Path) -> LoadedDocument:
-    """The text of `<main>`, `<article>` or `<body>`, whichever is found first."""
-    from bs4 import BeautifulSoup
+    """The text of `<main>`, of the only `<article>`, or of `<body>`, whichever is found first."""
+    import warnings
 
-    soup = BeautifulSoup(path.read_bytes(), "lxml")
+    from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
+
+    with warnings.catch_warnings():  # XHTML, and text that looks like a path, are read all the same
+        warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
+        soup = BeautifulSoup(path.read_bytes(), "lxml")
     title = squeeze(soup.title.get_text()) if soup.title else ""
     for tag in soup.find_all(_DROP):
         tag.decompose()
-    root = soup.find("main") or soup.find("article") or soup.body or soup
+    articles = [tag for tag in soup.find_all("article") if not tag.find_parent("article")]
+    root = soup.find("main") or (articles[0] if len(articles) == 1 else soup.body) or soup
     builder = DocumentBuilder()
     _walk(root, builder)
     return builder.build("html", title)
@@ -64,6 +70,7 @@ def _walk(root: "Tag", builder: DocumentBuilder) -> None:
                 builder.heading(level, node.get_text(" "))
             elif node.name == "table":
                 flush()
+                builder.block(squeeze(node.caption.get_text(" ")) if node.caption else "")
                 builder.table(_rows(node))
             elif node.name in _BLOCKS:
                 flush()

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from ..documents import LoadedDocument
@@ -30,7 +31,15 @@ def load_docx(path: Path) -> LoadedDocument:
             elif isinstance(block, Paragraph):
                 _paragraph(block.style.name if block.style is not None else "", block.text, builder)
         title = squeeze(source.core_properties.title or "")
-    except (PackageNotFoundError, XMLSyntaxError, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    except (
+        PackageNotFoundError,
+        XMLSyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        OSError,
+    ) as error:
         raise LoadError(f"is truncated or damaged ({squeeze(str(error))[:120]})") from error
     return builder.build("docx", title)
 

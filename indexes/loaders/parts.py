@@ -9,8 +9,11 @@ MAX_FILE_MIB = 64
 MAX_TITLE_CHARACTERS = 200
 
 _SPACES = re.compile(r"[^\S\n]+")
-_NUMBERED = re.compile(r"^(?:(?:article|section|annex|appendix|part)\s+)?((?:\d+\.)*\d+|[A-Z])[.):]?\s+[A-Z]", re.I)
-_FENCE = re.compile(r"^\s*(```|~~~)")
+_NUMBERED = re.compile(
+    r"^(?:(?i:article|section|annex|appendix|part)\s+((?:\d+\.)*\d+|[A-Z])[.):]?"
+    r"|((?:\d{1,3}\.)*\d{1,3})[.):]?|([A-Z])[.):])\s+[^\W\d_a-z]"
+)
+_FENCE = re.compile(r"^\s*(`{3,}(?!.*`)|~{3,})")
 _MAIL_HEADER = re.compile(r"^(From|To|Cc|Bcc|Date|Sent|Subject):\s*(.+)$")
 _ATX = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
 
@@ -68,7 +71,7 @@ class DocumentBuilder:
     def build(self, kind: str, title: str) -> LoadedDocument:
         """The document; the title falls back to its first heading or line."""
         text = "".join(self._parts).rstrip() + "\n"
-        pages = [Page(p.number, p.start, min(p.end, len(text))) for p in self.pages]
+        pages = [Page(p.number, min(p.start, len(text)), min(p.end, len(text))) for p in self.pages]
         tables = [Table(t.start, min(t.end, len(text)), t.header) for t in self.tables]
         name = title or (self.headings[0].title if self.headings else first_line(text))
         return LoadedDocument(
@@ -89,12 +92,12 @@ def first_line(text: str) -> str:
 def markdown_headings(text: str) -> list[Heading]:
     """ATX (`## …`) and setext (underlined) headings outside of code fences."""
     headings: list[Heading] = []
-    offset, fenced, previous, previous_start = 0, False, "", 0
+    offset, fence, previous, previous_start = 0, "", "", 0
     for line in text.splitlines(keepends=True):
         bare = line.strip()
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif not fenced:
+        if (match := _FENCE.match(line)) and (not fence or match[1].startswith(fence)):
+            fence = "" if fence else match[1]
+        elif not fence:
             if match := _ATX.match(line.rstrip()):
                 headings.append(Heading(len(match[1]), match[2].strip("* "), offset))
             elif len(bare) >= 3 and set(bare) in ({"="}, {"-"}) and previous and not previous.startswith("|"):
@@ -137,7 +140,7 @@ def plain_headings(text: str) -> list[Heading]:
         bare = squeeze(line)
         if before_blank and 3 <= len(bare) <= 80 and bare[-1] not in ".,;:|" and offset not in headings:
             if match := _NUMBERED.match(bare):
-                headings[offset] = Heading(2 + match[1].count("."), bare, offset)
+                headings[offset] = Heading(2 + match[match.lastindex or 0].count("."), bare, offset)
             elif bare.isupper() and sum(c.isalpha() for c in bare) >= 4:
                 headings[offset] = Heading(2, bare, offset)
         before_blank = not bare or set(bare) <= set("-=_*")

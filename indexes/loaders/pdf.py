@@ -1,5 +1,6 @@
 """PDF files: the text of each page in reading order and headings by the size of their letters, by pypdfium2."""
 
+import re
 from collections import Counter
 from ctypes import byref
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from ..documents import Heading, LoadedDocument
 from ..errors import LoadError
 from .parts import DocumentBuilder, clean_line, squeeze
 
-_SOFT_HYPHEN = "\x02"  # how PDFium marks a hyphen at the end of a line
+_SOFT_HYPHEN = re.compile("[\x02\ufffe]")  # how PDFium marks a hyphen at the end of a line, which it joins
 _HEADING_RATIO = 1.08  # letters this much taller than the body's
 _HEADING_CHARACTERS = 120
 
@@ -57,7 +58,7 @@ def _lines(source: Any, number: int) -> list[_Line]:
             raw = text_page.get_text_range()
             lines, offset = [], 0
             for part in raw.split("\n"):
-                lines.append(_Line(clean_line(part), _letter_height(text_page, part, offset)))
+                lines.append(_Line(clean_line(_SOFT_HYPHEN.sub("", part)), _letter_height(text_page, part, offset)))
                 offset += len(part) + 1
         finally:
             text_page.close()
@@ -92,7 +93,7 @@ def _assemble(pages: list[list[_Line]], title: str) -> LoadedDocument:
     tall = sorted({h for h in weights if h >= body * _HEADING_RATIO}, reverse=True) if body else []
     levels = {height: min(rank, 6) for rank, height in enumerate(tall, 1)}
     builder = DocumentBuilder()
-    headings: list[Heading] = []
+    headings = builder.headings
     offset = 0
     for number, lines in enumerate(pages, 1):
         parts: list[str] = []
@@ -106,10 +107,10 @@ def _assemble(pages: list[list[_Line]], title: str) -> LoadedDocument:
                 if parts and parts[-1] != "\n":
                     parts.append("\n")  # a blank line, so that a heading opens a paragraph
                 headings.append(Heading(levels[height], line.text, offset + sum(map(len, parts))))
-            parts.append(line.text[:-1] if line.text.endswith(_SOFT_HYPHEN) else line.text + "\n")
+            if parts or line.text:  # a page begins with its first line
+                parts.append(line.text + "\n")
             above = height
         text = "".join(parts).strip("\n")
         builder.page(number, text)
         offset = builder.pages[-1].end
-    document = builder.build("pdf", title)
-    return LoadedDocument("pdf", document.title, document.text, document.pages, tuple(headings))
+    return builder.build("pdf", title)

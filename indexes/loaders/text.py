@@ -16,13 +16,22 @@ from .parts import (
     squeeze,
 )
 
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_WINDOW = 100_000  # bytes on each side of the first that is not UTF-8, by which an encoding is guessed
+
 
 def decode(data: bytes) -> str:
     """The text of bytes: by byte-order mark, UTF-8, or the encoding that charset-normalizer finds.
 
     Line ends become `\\n`. Raises UnsupportedError where no encoding makes text of it.
     """
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
                 return _newlines(data.decode(encoding))
@@ -32,10 +41,10 @@ def decode(data: bytes) -> str:
         raise UnsupportedError("holds binary data, not text")
     try:
         return _newlines(data.decode("utf-8"))
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
         from charset_normalizer import from_bytes
 
-        best = from_bytes(data[:200_000]).best()
+        best = from_bytes(data[max(0, error.start - _WINDOW) : error.start + _WINDOW]).best()
         if best is None:
             raise UnsupportedError("is not text in any encoding that fathom knows") from None
         return _newlines(data.decode(best.encoding, errors="replace"))
@@ -59,7 +68,8 @@ def load_text(path: Path) -> LoadedDocument:
     text = read_text(path)
     headings = plain_headings(text)
     opens = headings and not text[: headings[0].start].strip()
-    return LoadedDocument("text", headings[0].title if opens else _title(text), text, headings=tuple(headings))
+    title = headings[0].title[:MAX_TITLE_CHARACTERS] if opens else _title(text)
+    return LoadedDocument("text", title, text, headings=tuple(headings))
 
 
 def load_markdown(path: Path) -> LoadedDocument:
@@ -85,6 +95,7 @@ def load_csv(path: Path) -> LoadedDocument:
     text = read_text(path)
     try:
         dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|")
+        dialect.doublequote = True  # the sniffer denies it where it sees none in its sample
     except csv.Error:
         dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
     try:

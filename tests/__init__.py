@@ -1,0 +1,1 @@
+"""Tests, at the paths of what they test."""

