@@ -1,5 +1,6 @@
 """vLLM in this process: on a GPU if there is one, else on the CPU in float32."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,7 @@ class EmbeddedEngine:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
             raise EngineStartError(f"vLLM did not start: {reason}", f"its output is in {log}") from error
         start = {"import": imported - started, "engine": time.monotonic() - imported}
+        logging.getLogger("vllm").setLevel(logging.ERROR)  # the log has its story; the terminal is the user's
         self._info = self._describe(model, device, start)
         self._count = 0
 

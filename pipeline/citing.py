@@ -1,7 +1,8 @@
 """Sentences of an answer ↔ spans of the reading: what supports each sentence, and whether quotations are verbatim.
 
-A sentence is supported by a window of the reading (a sentence or row and its neighbours) that holds all of the
-sentence's numbers and enough of its words; where there is an encoder, likeness of meaning makes up for some words.
+A sentence is supported by a window of the reading (a sentence or row, alone or with the next one, under its
+passage's heading) that holds all of the sentence's numbers and names and enough of its words; where there is an
+encoder, likeness of meaning makes up for some of the words, never for a number or a name.
 """
 
 import re
@@ -27,6 +28,8 @@ _BOUNDARY = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9�
 _ABBREVIATION = re.compile(
     r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nr|Art|Inc|Ltd|Co|vs|approx|e\.g|i\.e|etc|p|pp)\.$|\b[A-Z]\.$"
 )
+_LOWER = re.compile(r"\b[^\W\d_A-Z][^\W\d_]*")
+_CAPITALISED = re.compile(r"\b[A-Z][^\W\d_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _QUOTE = re.compile(r"[“\"]([^“”\"]{12,})[”\"]")
 _ALIKE = str.maketrans({"’": "'", "‘": "'", "–": "-", "—": "-", "‑": "-", "−": "-"})
@@ -87,12 +90,13 @@ def check_answer(
 ) -> list[CheckedSentence]:
     """Every sentence of an answer with the places of the reading that support it."""
     windows = [window for index, passage in enumerate(passages) for window in _windows(index, passage)]
+    common = {word for passage in passages for word in _LOWER.findall(passage.text)}
     asked = set(terms(question))
     checked = []
     for sentence in dict.fromkeys(sentences(answer)):  # a loop says the same more than once
         bare = _MARKER.sub("", sentence)
         own = set(terms(bare))
-        supports = _supports(bare, own, windows, encoder) if own else []
+        supports = _supports(bare, own, _names(bare, common), windows, encoder) if own else []
         quotes = tuple(find_quote(match[1], passages) for match in _QUOTE.finditer(bare) if _is_long(match[1]))
         checked.append(CheckedSentence(sentence, tuple(supports), quotes, bool(own - asked)))
     return checked
@@ -140,12 +144,14 @@ def _windows(index: int, passage: Passage) -> Iterator[_Window]:
             )
 
 
-def _supports(sentence: str, own: set[str], windows: Sequence[_Window], encoder: Encoder | None) -> list[Support]:
+def _supports(
+    sentence: str, own: set[str], names: set[str], windows: Sequence[_Window], encoder: Encoder | None
+) -> list[Support]:
     numbers = set(_numbers(sentence))
     scored = [
         (len(own & window.terms) / len(own), window)
         for window in windows
-        if numbers <= window.numbers and own & window.terms
+        if numbers <= window.numbers and names <= window.terms and own & window.terms
     ]
     # Best coverage first; of equals the shortest, which says where to look.
     scored.sort(key=lambda pair: (-pair[0], len(pair[1].text), pair[1].passage, pair[1].start))
@@ -157,6 +163,13 @@ def _supports(sentence: str, own: set[str], windows: Sequence[_Window], encoder:
         if enough and not any(_overlap(window, other) for other in kept):
             kept.append(Support(window.passage, window.start, window.end, window.text, coverage, cosine))
     return kept[:MAX_CITATIONS]
+
+
+def _names(sentence: str, common: set[str]) -> set[str]:
+    """Terms of the capitalised words that the reading never writes small: a claim about one name is no claim about
+    another."""
+    words = [word for word in _CAPITALISED.findall(sentence) if word.lower() not in common]
+    return {term for word in words for term in terms(word)}
 
 
 def _overlap(window: _Window, support: Support) -> bool:

@@ -72,7 +72,7 @@ def explanation(answer: Answer) -> Iterator[str]:
     if answer.prompt_tokens is not None:
         yield f"read: {answer.prompt_tokens:,} tokens from {len(answer.reading)} passages"
     for item in answer.reading:
-        where = header(item.section or "whole document", item.first_page, item.last_page)
+        where = header(item.section or f"characters {item.start:,}-{item.end:,}", item.first_page, item.last_page)
         yield f"  + {item.document} › {where}"
     if answer.left_out:
         yield f"left out: {len(answer.left_out)}, the budget being full"

@@ -1,0 +1,1 @@
+"""evals know scores: configurations in, measurements out. May import all other rooms; none imports it."""

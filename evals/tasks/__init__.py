@@ -1,0 +1,1 @@
+"""Tasks: one file a task, each a question set and its scores."""
