@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 ROOM   := examples/dealroom
-ASK    ?= When does the Fjordkyl framework contract end?
+ASK    ?= What is Quillhaven's runway in months?
 
 .PHONY: help setup demo ask test check lint types bench lock dealroom clean
 

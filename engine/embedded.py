@@ -1,16 +1,18 @@
 """vLLM in this process: on a GPU if there is one, else on the CPU in float32."""
 
+import gc
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .errors import ContextError, EngineStartError
+from .errors import ContextError, EngineStartError, ModelDamagedError
 from .kv import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
 from .quiet import captured
@@ -65,7 +67,7 @@ class EmbeddedEngine:
             )
         started = time.monotonic()
         try:
-            with captured(log):
+            with captured(log), _no_collection():
                 on_stage("loading vLLM")
                 _environment(settings)
                 from vllm import LLMEngine
@@ -89,7 +91,7 @@ class EmbeddedEngine:
 
         common: dict[str, Any] = {
             "model": str(model.folder),
-            "max_model_len": self._plan.max_model_tokens,
+            "max_model_len": -1,  # as long as the plan's config and the memory for the KV cache allow
             "hf_overrides": vllm_overrides(model.config, self._plan),
             "kv_cache_dtype": settings.kv_dtype,
             "disable_log_stats": True,
@@ -121,7 +123,7 @@ class EmbeddedEngine:
             kv_dtype=kv_dtype,
             kv_tokens=int(cache.num_gpu_blocks) * int(cache.block_size),
             kv_block_tokens=int(cache.block_size),
-            kv_bytes_per_token=kv_bytes_per_token(model.config, kv_dtype),
+            kv_bytes_per_token=_bytes_per_token(model, kv_dtype),
             rope=self._plan.scaling,
             start_s=start,
         )
@@ -193,6 +195,20 @@ class EmbeddedEngine:
             core.shutdown()
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pauses Python's garbage collector: importing vLLM makes millions of objects that stay, and it would visit all
+    of them again and again. Afterwards they are left out of its rounds for good."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
 def _environment(settings: EmbeddedSettings) -> None:
     """What vLLM reads from the environment: in process, silent, offline, and on all cores."""
     threads = settings.threads or len(os.sched_getaffinity(0))
@@ -216,20 +232,29 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
     plan = plan_context(model.config, min(settings.needed_tokens, reach_tokens(model.config)))
     device = device_name()
     cpu = device == CPU
-    per_token = kv_bytes_per_token(model.config, "float32") if cpu else None
+    per_token = _bytes_per_token(model, "float32") if cpu else None
+    cache = kv_tokens(int(settings.kv_cache_gib * GIB), per_token, CPU_BLOCK_TOKENS) if per_token else None
     return EngineInfo(
         model=model.name,
         backend="vllm",
         device=device,
-        max_model_tokens=plan.max_model_tokens,
+        max_model_tokens=min(plan.max_model_tokens, cache or plan.max_model_tokens),
         native_tokens=plan.native_tokens,
         dtype="float32" if cpu else None,
         kv_dtype="float32" if cpu else None,
-        kv_tokens=kv_tokens(int(settings.kv_cache_gib * GIB), per_token, CPU_BLOCK_TOKENS) if per_token else None,
+        kv_tokens=cache,
         kv_block_tokens=CPU_BLOCK_TOKENS if cpu else None,
         kv_bytes_per_token=per_token,
         rope=plan.scaling,
     )
+
+
+def _bytes_per_token(model: ModelFiles, dtype: str) -> int | None:
+    """KV bytes of a token, None for attention that the arithmetic does not know."""
+    try:
+        return kv_bytes_per_token(model.config, dtype)
+    except (ModelDamagedError, KeyError):
+        return None
 
 
 def device_name() -> str:

@@ -23,7 +23,7 @@ from evals.tasks.dealroom import ROOM
 from indexes.collection import Collection
 from pipeline.errors import ExitCode
 
-QUESTION = "When does the Fjordkyl framework contract end?"
+QUESTION = "What is Quillhaven's runway in months?"  # the Makefile's demo asks the same
 _FATHOM = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from evals.context import run_context
 from indexes.collection import Collection, SearchMode
 from pipeline.answer import Status
+from pipeline.config import Config
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTIONS = EXAMPLES / "dealroom.questions.jsonl"
@@ -49,10 +50,11 @@ class RetrievalScore:
 
 @dataclass(frozen=True, slots=True)
 class AnswerScore:
-    """How answers ended, by kind of question; `fact_recall` is the mean over answerable ones, 0 for what was refused."""
+    """How answers ended, by kind of question. `fact_recall` is the mean over answerable ones, where what was refused
+    counts 0; None without any."""
 
     statuses: dict[str, dict[str, int]]
-    fact_recall: float
+    fact_recall: float | None
     refused_unanswerable: int
     unanswerable: int
 
@@ -86,14 +88,13 @@ def score_retrieval(collection: Collection, questions: Sequence[Question], mode:
     return RetrievalScore(mode.value, len(answerable), first, among, tuple(missed))
 
 
-def score_answers(collection: Collection, questions: Sequence[Question]) -> AnswerScore:
-    """Every question through the whole pipeline with the default settings and one engine."""
-    from pipeline.config import Config
+def score_answers(collection: Collection, questions: Sequence[Question], config: Config | None = None) -> AnswerScore:
+    """Every question through the whole pipeline with the default settings, or others, and one engine."""
     from pipeline.engines import engine_source
     from pipeline.graph import ask
     from pipeline.state import Listener, Surroundings
 
-    config = Config()
+    config = config or Config()
     source = engine_source(config.engine)
     statuses: dict[str, Counter[str]] = {}
     recalls: list[float] = []
@@ -112,7 +113,7 @@ def score_answers(collection: Collection, questions: Sequence[Question]) -> Answ
         source.close()
     total = sum(not question.documents for question in questions)
     counts = {kind: dict(counter) for kind, counter in statuses.items()}
-    return AnswerScore(counts, sum(recalls) / len(recalls), refused, total)
+    return AnswerScore(counts, sum(recalls) / len(recalls) if recalls else None, refused, total)
 
 
 def main() -> None:
