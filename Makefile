@@ -66,7 +66,14 @@ $(STAMPS)/venv:
 
 $(STAMPS)/packages: requirements/cpu.lock | $(STAMPS)/venv
 	@echo '== [2/4] packages of the CPU engine, pinned (about 1 GB, some minutes)'
-	@$(PIP) install --progress-bar off --no-deps -r requirements/cpu.lock | sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'
+	@$(PIP) install --progress-bar off --no-deps -r requirements/cpu.lock 2>&1 \
+	  | awk -v all="$$(grep -c == requirements/cpu.lock)" -v end="$$([ -t 1 ] && printf '\\r' || printf '\\n')" \
+	    '/^Collecting / { printf "  %3d of %d  %-48s%s", ++n, all, $$2, end; fflush() } \
+	     /^Installing / { printf "  installing %d packages …%40s\n", n, ""; fflush() } \
+	     /^ERROR/ { print; fflush() }'
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
+	  echo "  this index has only the CUDA build of torch; adding the libraries that it needs (some GB)"; \
+	  $(PIP) install --quiet "$$(grep ^torch== requirements/cpu.lock)"; }
 	@touch $@
 
 $(STAMPS)/fathom: pyproject.toml | $(STAMPS)/packages

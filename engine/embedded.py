@@ -24,6 +24,9 @@ CPU = "cpu"
 CPU_BLOCK_TOKENS = 128  # a page of vLLM's KV cache on a CPU
 # One user, one question at a time: small batches keep the profiling run at the start short.
 _CPU_SEQUENCES = 4
+_GPU_SEQUENCES = 16
+# CUDA graphs for decode and no torch.compile: a minute less at the start, decode within a tenth (docs/results.md).
+_GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
 _CPU_BATCHED_TOKENS = 1024
 # A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
@@ -99,7 +102,13 @@ class EmbeddedEngine:
             "seed": 0,
         }
         if gpu:
-            return EngineArgs(**common, dtype="auto", gpu_memory_utilization=settings.gpu_memory_utilization)
+            return EngineArgs(
+                **common,
+                dtype="auto",
+                gpu_memory_utilization=settings.gpu_memory_utilization,
+                max_num_seqs=_GPU_SEQUENCES,
+                compilation_config=_GPU_COMPILATION,
+            )
         return EngineArgs(
             **common,
             dtype="float32",

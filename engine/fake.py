@@ -9,6 +9,7 @@ from .tokenizer import defuse
 
 URL = "fake://"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_PIECE = re.compile(rf"\s*(?:{_TOKEN.pattern})")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"\w{4,}")
 
@@ -17,7 +18,7 @@ Reply = Callable[[Sequence[Message]], str]
 
 def quote_best_sentence(messages: Sequence[Message]) -> str:
     """The sentence of the last message that shares most words of four letters or more with its last line."""
-    *body, question = messages[-1].content.strip().splitlines()
+    *body, question = messages[-1].content.strip().splitlines() or [""]
     wanted = set(_WORD.findall(question.lower()))
     sentences = [part.strip() for part in _SENTENCE.split("\n".join(body)) if part.strip()]
     return max(sentences, key=lambda s: len(wanted & set(_WORD.findall(s.lower()))), default="")
@@ -67,7 +68,9 @@ class FakeEngine:
         return self._run(self._reply(messages), prompt, sampling)
 
     def _run(self, text: str, prompt: int, sampling: Sampling) -> Iterator[Delta]:
-        pieces = re.findall(r"\s*\S+", text)
+        for stop in sampling.stop:
+            text = text.partition(stop)[0]
+        pieces = _PIECE.findall(text)
         kept = pieces[: sampling.max_tokens]
         for piece in kept:
             yield Delta(piece)

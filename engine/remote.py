@@ -31,24 +31,39 @@ class RemoteEngine:
         import httpx
 
         self._url = url.rstrip("/").removesuffix("/v1")
-        key = os.environ.get(API_KEY)
+        key = os.environ.get(API_KEY, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise EngineUnreachableError(f"{API_KEY} holds characters that no HTTP header carries", "set it anew")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=httpx.Timeout(timeout_s, connect=10.0))
+        timeout = httpx.Timeout(timeout_s, connect=10.0)
+        try:
+            self._client = httpx.Client(base_url=self._url, headers=headers, timeout=timeout)
+        except (httpx.InvalidURL, ValueError) as error:  # such as a port that is none
+            raise self._unreachable(error) from error
+        try:
+            self._info = self._describe(model)
+        except BaseException:
+            self.close()
+            raise
+
+    def _describe(self, model: str | None) -> EngineInfo:
         started = time.monotonic()
         card = self._choose(model)
-        self._exact = self._tokenize({"prompt": "a"}, card["id"]) is not None
-        self._info = EngineInfo(
+        self._exact = self._tokenize({"prompt": "a"}, str(card["id"])) is not None
+        length = card.get("max_model_len")
+        return EngineInfo(
             model=str(card["id"]),
             backend="remote",
             device=self._url,
-            max_model_tokens=int(card.get("max_model_len") or DEFAULT_MODEL_TOKENS),
+            max_model_tokens=length if isinstance(length, int) and length > 0 else DEFAULT_MODEL_TOKENS,
             kv_tokens=self._kv_tokens(),
             exact_tokens=self._exact,
             start_s={"connect": time.monotonic() - started},
         )
 
     def _choose(self, model: str | None) -> dict[str, Any]:
-        cards = self._json("GET", "/v1/models").get("data") or []
+        data = self._json("GET", "/v1/models").get("data")
+        cards = [card for card in data if isinstance(card, dict) and card.get("id")] if isinstance(data, list) else []
         if not cards:
             raise EngineReplyError(f"{self._url} serves no model", "start it with one, such as: vllm serve MODEL")
         if model is None:
@@ -104,48 +119,50 @@ class RemoteEngine:
     def _run(self, body: dict[str, Any], prompt: int) -> Iterator[Delta]:
         started, first = time.monotonic(), None
         parts: list[str] = []
-        reason, usage = "", None
+        reason, usage = "", Usage(0, 0)
         for event in self._events(body):
-            usage = event.get("usage") or usage
-            for choice in event.get("choices") or []:
-                text = (choice.get("delta") or {}).get("content") or ""
-                reason = choice.get("finish_reason") or reason
-                if text:
-                    first = first or time.monotonic()
-                    parts.append(text)
-                    yield Delta(text)
+            try:
+                text, ended_by = _piece(event)
+                usage = _usage(event) or usage
+            except (AttributeError, TypeError, ValueError) as error:
+                raise EngineReplyError(
+                    f"{self._url} sent an event that is no chat completion's: {error}", "see the server's log"
+                ) from error
+            reason = ended_by or reason
+            if text:
+                first = first or time.monotonic()
+                parts.append(text)
+                yield Delta(text)
         ended = time.monotonic()
         if not reason:
-            raise EngineReplyError(f"{self._url} broke off in the middle of its answer", "ask again")
+            raise self._broken_off("its stream ended without a finish_reason")
         first = first or ended
-        counted = usage or {}
-        details = counted.get("prompt_tokens_details") or {}
-        used = Usage(
-            int(counted.get("prompt_tokens") or prompt),
-            int(counted.get("completion_tokens") or len(parts)),
-            int(details.get("cached_tokens") or 0),
-        )
+        used = Usage(usage.prompt_tokens or prompt, usage.completion_tokens or len(parts), usage.cached_tokens)
         yield Delta("", Completion("".join(parts), reason, used, Timings(first - started, ended - first)))
 
     def _events(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Server-sent events of a chat completion, decoded."""
         import httpx
 
+        begun = False
         try:
             with self._client.stream("POST", "/v1/chat/completions", json=body) as reply:
                 if reply.status_code != 200:
                     reply.read()
                     raise self._refusal(reply.status_code, reply.text)
+                begun = True
                 for line in reply.iter_lines():
                     data = line.removeprefix("data:").strip()
                     if not line.startswith("data:") or data == "[DONE]":
                         continue
                     event = json.loads(data)
-                    if "error" in event:
+                    if not isinstance(event, dict):
+                        raise ValueError(f"no object: {data[:100]}")
+                    if event.get("error"):
                         raise self._refusal(200, data)
                     yield event
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise (self._broken_off(error) if begun else self._unreachable(error)) from error
         except ValueError as error:
             raise EngineReplyError(f"{self._url} sent something that is no JSON: {error}", "ask again") from error
 
@@ -154,7 +171,7 @@ class RemoteEngine:
 
         try:
             reply = self._client.request(method, path, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last for a host name that is none
             raise self._unreachable(error) from error
         if reply.status_code != 200:
             raise self._refusal(reply.status_code, reply.text)
@@ -193,6 +210,9 @@ class RemoteEngine:
         hint = f"set {API_KEY}" if status in (401, 403) else "see the server's log"
         return EngineReplyError(f"{self._url} answered {status}: {' '.join(text.split())[:300]}", hint)
 
+    def _broken_off(self, reason: Exception | str) -> EngineReplyError:
+        return EngineReplyError(f"{self._url} broke off in the middle of its answer: {reason}", "ask again")
+
     def _unreachable(self, error: Exception) -> EngineUnreachableError:
         return EngineUnreachableError(
             f"no engine answers at {self._url}: {error}",
@@ -205,3 +225,24 @@ class RemoteEngine:
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": m.role, "content": defuse(m.content)} for m in messages]
+
+
+def _piece(event: dict[str, Any]) -> tuple[str, str]:
+    """Text of a streamed chunk, and its finish_reason, "" while there is none."""
+    text, reason = "", ""
+    for choice in event.get("choices") or []:
+        text += (choice.get("delta") or {}).get("content") or ""
+        reason = choice.get("finish_reason") or reason
+    return text, reason
+
+
+def _usage(event: dict[str, Any]) -> Usage | None:
+    """Token counts of a chunk, 0 for those that it does not tell; None where it tells none."""
+    if not (counted := event.get("usage")):
+        return None
+    details = counted.get("prompt_tokens_details") or {}
+    return Usage(
+        int(counted.get("prompt_tokens") or 0),
+        int(counted.get("completion_tokens") or 0),
+        int(details.get("cached_tokens") or 0),
+    )

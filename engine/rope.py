@@ -96,12 +96,19 @@ def vllm_overrides(config: Mapping[str, Any], plan: ContextPlan) -> dict[str, An
     """`hf_overrides` for vLLM 0.32; empty without a scaling."""
     if plan.scaling is None:
         return {}
-    return {
+    inner = text_config(config)
+    # vLLM replaces the whole entry, so what else stands in it is said again.
+    kept = {key: value for key, value in _rope(inner).items() if key != "type"}
+    if "partial_rotary_factor" in inner:
+        kept.setdefault("partial_rotary_factor", inner["partial_rotary_factor"])
+    overrides = {
         "max_position_embeddings": plan.max_model_tokens,
         "rope_parameters": {
+            **kept,
             "rope_type": plan.scaling.kind,
             "factor": plan.scaling.factor,
             "original_max_position_embeddings": plan.scaling.original_tokens,
             "rope_theta": _rope_theta(config),
         },
     }
+    return overrides if inner is config else {"text_config": overrides}

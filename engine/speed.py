@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -54,9 +55,10 @@ class SpeedProfile:
         """What was measured, oldest first; an unreadable file counts as none."""
         try:
             rows = json.loads(self._path.read_text(encoding="utf-8"))["observations"]
-            return [Observation(int(row["tokens"]), float(row["seconds"])) for row in rows]
-        except (OSError, ValueError, KeyError, TypeError):
+            found = [Observation(int(row["tokens"]), float(row["seconds"])) for row in rows]
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return []
+        return found if all(item.tokens > 0 and 0 < item.seconds < math.inf for item in found) else []
 
     def record(self, tokens: int, seconds: float) -> None:
         """Adds an observation; prompts under MIN_TOKENS are not taken."""

@@ -2,16 +2,15 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import fusion
 from .chunking import ChunkSizes
 from .dense import DenseIndex
-from .documents import Chunk, Document, DocumentHit, FileRecord, FileState, Heading, Hit, IndexReport, Page
+from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
 from .errors import (
     CollectionBusyError,
@@ -22,32 +21,12 @@ from .errors import (
 from .indexing import IndexProgress, IndexRun
 from .lexical import LexicalIndex, RankBM25Index, Scored
 from .loaders import LoadLimits
+from .ranking import SearchMode, SearchResult, check_query, rank_documents
 from .store import DATABASE, Store
 from .walking import printable, walk
 
 FOLDER = ".fathom"
-MAX_QUERY_CHARACTERS = 4_000
 CANDIDATES = 100  # how deep each index is read before fusion
-_EVIDENCE_DECAY = 0.5  # a document's second chunk counts half, its third a quarter
-_EVIDENCE_CHUNKS = 3
-
-
-class SearchMode(StrEnum):
-    """Which indexes rank: both fused, words (BM25) or meaning (vectors)."""
-
-    HYBRID = "hybrid"
-    LEXICAL = "lexical"
-    DENSE = "dense"
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """Chunks and documents for a query, each best first, and the mode that ranked them."""
-
-    query: str
-    mode: SearchMode
-    hits: tuple[Hit, ...]
-    documents: tuple[DocumentHit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +173,14 @@ class Collection:
         """All chunks of a document in order."""
         return self._store.chunks_of(document_id)
 
+    def place(self, document_id: int, start: int, end: int) -> Place:
+        """Section and pages of the characters `[start, end)` of a document. Raises KeyError for an unknown id."""
+        pages = [
+            page for page in self.structure(document_id)[0] if page.start < max(end, start + 1) and start < page.end
+        ]
+        first, last = (pages[0].number, pages[-1].number) if pages else (None, None)
+        return Place(self._store.section_at(document_id, start), first, last)
+
     def default_mode(self) -> SearchMode:
         """Hybrid where the collection has vectors, else lexical."""
         return SearchMode.LEXICAL if self.embedding == NONE else SearchMode.HYBRID
@@ -296,32 +283,5 @@ class Collection:
         return printable(path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix())
 
     def _resolved(self, document: Document) -> Document:
-        from dataclasses import replace
-
         path = os.path.normpath(self.folder.absolute().parent / document.path)
         return replace(document, path=path)
-
-
-def check_query(query: str) -> None:
-    """Raises QueryError for a query without a word or beyond MAX_QUERY_CHARACTERS."""
-    if not query.strip():
-        raise QueryError("the question is empty", 'write it in quotes: "What is …?"')
-    if not any(letter.isalnum() for letter in query):
-        raise QueryError(f"the question {query[:40]!r} holds no word", 'write it in quotes: "What is …?"')
-    if len(query) > MAX_QUERY_CHARACTERS:
-        raise QueryError(
-            f"the question has {len(query):,} characters; at most {MAX_QUERY_CHARACTERS:,} are taken",
-            "put long material into a document and index it, then ask about it",
-        )
-
-
-def rank_documents(hits: Sequence[Hit]) -> tuple[DocumentHit, ...]:
-    """Documents by the sum of their best three chunks' scores, weighted 1, ½, ¼; ties keep the hits' order."""
-    grouped: dict[int, list[Hit]] = {}
-    for hit in hits:
-        grouped.setdefault(hit.document.id, []).append(hit)
-    ranked = []
-    for group in grouped.values():
-        score = sum(hit.score * _EVIDENCE_DECAY**i for i, hit in enumerate(group[:_EVIDENCE_CHUNKS]))
-        ranked.append(DocumentHit(group[0].document, score, tuple(group)))
-    return tuple(sorted(ranked, key=lambda item: -item.score))

@@ -90,6 +90,15 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a span stands in its document: section, and pages where it has any."""
+
+    section: str
+    first_page: int | None
+    last_page: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk with its fused score and where each index ranked it (1 is best; None: not among its results)."""
 

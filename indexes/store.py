@@ -216,6 +216,12 @@ class Store:
         )
         return [Chunk(*row) for row in rows]
 
+    def section_at(self, document_id: int, offset: int) -> str:
+        """Section of the chunk that holds a character of a document; empty beyond its end."""
+        query = "SELECT section FROM chunks WHERE document_id = ? AND start <= ? AND end > ?"
+        rows = self._db.rows(query, (document_id, offset, offset))
+        return str(rows[0][0]) if rows else ""
+
     def chunk_terms(self) -> tuple[list[int], list[list[str]]]:
         """Ids and index terms of every chunk, by id."""
         rows = self._db.rows("SELECT id, terms FROM chunks ORDER BY id")

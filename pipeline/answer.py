@@ -1,11 +1,11 @@
 """The record that a question ends in; `fathom ask --json` prints it, `schemas/answer.schema.json` describes it."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.base import Completion, EngineInfo
+from indexes.documents import Place
 
 from .citing import CheckedSentence
 from .errors import ExitCode
@@ -13,7 +13,8 @@ from .reading import Passage, Reading
 from .router import RouteDecision
 
 SCHEMA_VERSION = 1
-_MARKERS = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
+
+PlaceOf = Callable[[int, int, int], Place]  # document id, start, end
 
 
 class Status(StrEnum):
@@ -111,9 +112,9 @@ class Answer:
 
 
 def cite(
-    checked: Sequence[CheckedSentence], passages: Sequence[Passage]
+    checked: Sequence[CheckedSentence], passages: Sequence[Passage], place_of: PlaceOf | None = None
 ) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-    """Sentences with numbered citations, numbered in the order of their first use."""
+    """Sentences with numbered citations, numbered in the order of their first use; `place_of` as in `citation`."""
     citations: dict[tuple[int, int, int], Citation] = {}
     sentences = []
     for sentence in checked:
@@ -122,25 +123,31 @@ def cite(
             passage = passages[support.passage]
             key = (passage.document.id, support.start, support.end)
             if key not in citations:
-                citations[key] = citation(len(citations) + 1, passage, support.start, support.end, support.text)
+                citations[key] = citation(
+                    len(citations) + 1, passage, support.start, support.end, support.text, place_of
+                )
             numbers.append(citations[key].number)
         quotes = tuple(QuoteCheck(quote.text, quote.passage is not None) for quote in sentence.quotes)
-        text = _MARKERS.sub("", sentence.text)  # the model's own markers count passages, not citations
-        sentences.append(AnswerSentence(text, sentence.supported, tuple(numbers), quotes))
+        sentences.append(AnswerSentence(sentence.text, sentence.supported, tuple(numbers), quotes))
     return tuple(sentences), tuple(citations.values())
 
 
-def citation(number: int, passage: Passage, start: int, end: int, text: str) -> Citation:
-    """A citation of a part of a passage."""
+def citation(
+    number: int, passage: Passage, start: int, end: int, text: str, place_of: PlaceOf | None = None
+) -> Citation:
+    """A citation of a part of a passage; without `place_of` its section and pages are the whole passage's."""
     document = passage.document
+    place = (
+        place_of(document.id, start, end) if place_of else Place(passage.section, passage.first_page, passage.last_page)
+    )
     return Citation(
         number,
         document.name,
         document.path,
         document.title,
-        passage.section,
-        passage.first_page,
-        passage.last_page,
+        place.section,
+        place.first_page,
+        place.last_page,
         start,
         end,
         text,

@@ -1,15 +1,16 @@
-"""The `fathom` command: arguments in, records out, one clear line for every error. Rooms load when a command runs."""
+"""The `fathom` command: arguments in, records out. Rooms load when a command runs."""
 
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .errors import ConfigError, ExitCode, OutputError, PipelineError
+from .errors import ExitCode
+from .failures import JSON_FLAG, Commands, reported
 
 if TYPE_CHECKING:
     from indexes.collection import Collection
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fathom",
+    cls=Commands,
     help="Answers questions over large document collections, locally.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -27,11 +29,25 @@ app = typer.Typer(
 models_app = typer.Typer(help="Models of the embedded engine.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
+
+def _path(text: str) -> Path:
+    """The path; an empty one, which often is a variable that was never set, is not the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("the path is empty")
+    return Path(text)
+
+
 CollectionOption = Annotated[
     Path | None,
-    typer.Option("--collection", "-C", help="The collection's folder; else .fathom/ here or in a folder above."),
+    typer.Option(
+        "--collection",
+        "-C",
+        parser=_path,
+        metavar="FOLDER",
+        help="The collection's folder; else .fathom/ here or in a folder above.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+JsonOption = Annotated[bool, typer.Option(JSON_FLAG, help="Print one JSON object on stdout.")]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="Bundled name, folder, .gguf file or hub id (owner/name).")
 ]
@@ -42,7 +58,7 @@ EngineOption = Annotated[
 
 @app.command()
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to read.")],
+    paths: Annotated[list[Path], typer.Argument(parser=_path, help="Files and folders to read.")],
     collection: CollectionOption = None,
     embedding: Annotated[
         str | None, typer.Option(help='Embedding model: bundled name, folder or hub id; "none" for words only.')
@@ -51,10 +67,9 @@ def index(
     json: JsonOption = False,
 ) -> None:
     """Read documents into a collection; only what is new or changed is read again."""
-    with _reported(json):
+    with reported(json):
         from indexes.chunking import ChunkSizes
         from indexes.collection import FOLDER, Collection, find_collection
-        from indexes.indexing import IndexProgress
         from indexes.loaders import LoadLimits
         from indexes.walking import walk
 
@@ -63,25 +78,17 @@ def index(
         config = _config({"index.embedding": embedding, "index.max_file_mib": max_file_mib})
         walk(paths)  # a wrong path must not leave an empty collection behind
         folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
-        opened = Collection.open_or_create(folder, config.index.embedding)
         size = config.index.chunk_characters
         sizes = ChunkSizes(size, size * 4 // 3, size // 3)
-        with terminal.index_progress() as bar:
-            files = bar.add_task("files", total=None, current="")
-            chunks = bar.add_task("chunks", total=None, current="")
-
-            def show(progress: IndexProgress) -> None:
-                bar.update(files, total=progress.files_total, completed=progress.files_done, current=progress.current)
-                bar.update(chunks, total=progress.chunks_found or None, completed=progress.chunks_done)
-
-            result = opened.add(paths, LoadLimits(max_file_mib=config.index.max_file_mib), sizes, show)
-        if json:
-            terminal.out_json(result)
-        else:
-            for line in report.index_lines(result, str(opened.folder)):
-                terminal.out(line)
-        opened.close()
-        if result.failed:
+        with closing(Collection.open_or_create(folder, config.index.embedding)) as opened:
+            with terminal.index_progress() as show:
+                result = opened.add(paths, LoadLimits(max_file_mib=config.index.max_file_mib), sizes, show)
+            if json:
+                terminal.out_json(result)
+            else:
+                for line in report.index_lines(result, str(opened.folder)):
+                    terminal.out(line)
+        if result.failed or result.skipped.keys() & {path.name for path in paths}:
             raise typer.Exit(ExitCode.BATCH_FAILURES)
 
 
@@ -92,22 +99,21 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Say what a collection holds and which files could not be read."""
-    with _reported(json):
+    with reported(json):
         from dataclasses import asdict
 
         from indexes.documents import FileState
 
         from . import report, terminal
 
-        opened = _open(collection)
-        stats, files = opened.stats(), opened.files()
+        with closing(_open(collection)) as opened:
+            stats, files = opened.stats(), opened.files()
         if json:
             shown = [file for file in files if not failed or file.state is FileState.FAILED]
             terminal.out_json({**asdict(stats), "file_list": [asdict(file) for file in shown]})
         else:
             for line in report.status_lines(stats, files, failed):
                 terminal.out(line)
-        opened.close()
 
 
 @app.command()
@@ -119,23 +125,22 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Find the passages that match best, without a language model."""
-    with _reported(json):
-        from indexes.collection import SearchMode, check_query
+    with reported(json):
+        from indexes.ranking import SearchMode, check_query
 
         from . import report, terminal
 
         question = _question(query)
         check_query(question)
         config = _config({"retrieval.mode": mode})
-        opened = _open(collection)
         chosen = SearchMode(config.retrieval.mode) if config.retrieval.mode else None
-        result = opened.search(question, k, chosen)
+        with closing(_open(collection)) as opened:
+            result = opened.search(question, k, chosen)
         if json:
             terminal.out_json(result)
         else:
             for line in report.search_lines(result):
                 terminal.out(line)
-        opened.close()
         if not result.hits:
             raise typer.Exit(ExitCode.NO_ANSWER)
 
@@ -157,29 +162,24 @@ def ask(
 
     Exit codes: 0 answered, 1 error, 2 usage, 3 no supported answer.
     """
-    with _reported(json):
-        from indexes.collection import check_query
+    with reported(json):
+        from indexes.ranking import check_query
 
         from . import report, terminal
 
         text = _question(question)
         check_query(text)
         config = _config({"router.route": route, "engine.model": model, "engine.url": engine})
-        opened = _open(collection)
         stages = terminal.Stages()
-        with stages.shown():
+        with closing(_open(collection)) as opened, stages.shown():
             stages.stage("preparing")
             from .engines import engine_source
             from .graph import ask as run_graph
             from .state import Listener, Surroundings
 
-            source = engine_source(config.engine)
             listener = Listener(stages.stage, stages.text)
-            try:
+            with closing(engine_source(config.engine)) as source:
                 answer = run_graph(text, Surroundings(config, opened, source, listener, dry_run))
-            finally:
-                source.close()
-                opened.close()
         if json:
             terminal.out_json(answer)
         elif not dry_run:
@@ -189,7 +189,7 @@ def ask(
             show = terminal.out if dry_run and not json else terminal.note
             for line in report.explanation(answer):
                 show(line)
-        elif not json and sys.stderr.isatty():
+        elif not json and terminal.watched(sys.stderr):
             terminal.note(report.route_line(answer))
         raise typer.Exit(answer.exit_code)
 
@@ -203,7 +203,7 @@ def doctor(
     json: JsonOption = False,
 ) -> None:
     """Say what is here, what is missing, and what to do about it."""
-    with _reported(json):
+    with reported(json):
         from dataclasses import asdict
 
         from . import terminal
@@ -230,7 +230,7 @@ def models_pull(
     json: JsonOption = False,
 ) -> None:
     """Fetch a model, convert it if need be, and measure how fast this machine reads with it."""
-    with _reported(json):
+    with reported(json):
         from . import terminal
         from .measuring import pull_and_measure
 
@@ -256,7 +256,7 @@ def main() -> None:
     """Entry point of the console script; other rooms add commands in the group `fathom.commands`."""
     for entry in entry_points(group="fathom.commands"):
         entry.load()(app)
-    app()
+    app(prog_name="fathom")
 
 
 def _config(flags: dict[str, Any]) -> "Config":
@@ -278,29 +278,13 @@ def _open(folder: Path | None) -> "Collection":
 
 
 def _question(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+    """The question of an argument, "-" standing for stdin. Raises QueryError for one that is not UTF-8."""
+    from indexes.errors import QueryError
 
-
-@contextmanager
-def _reported(json: bool) -> Iterator[None]:
-    """Turns the rooms' errors into one line on stderr (with --json also an object on stdout) and an exit code."""
-    from engine.errors import EngineError
-    from indexes.errors import IndexesError, QueryError
-
-    from . import terminal
-
+    raw = os.fsencode(text)
+    if text == "-":
+        raw = sys.stdin.buffer.read() if sys.stdin else b""
     try:
-        yield
-    except OutputError:
-        sys.stderr.close()  # the reader of our output is gone; so are we, quietly
-        raise typer.Exit(ExitCode.ERROR) from None
-    except KeyboardInterrupt:
-        terminal.note("fathom: interrupted; what was done is kept")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except (PipelineError, IndexesError, EngineError) as error:
-        terminal.note(f"fathom: {error}" + (f"\n  → {error.hint}" if error.hint else ""))
-        code = ExitCode.USAGE if isinstance(error, ConfigError | QueryError) else ExitCode.ERROR
-        if json:
-            kind = type(error).__name__
-            terminal.out_json({"error": {"kind": kind, "message": str(error), "hint": error.hint}})
-        raise typer.Exit(code) from None
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(f"the question is not UTF-8 text: {error.reason}", "write it in UTF-8") from error

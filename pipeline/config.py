@@ -5,25 +5,27 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import ConfigError
 
 FILE = "fathom.toml"
 _PREFIX = "FATHOM_"
+_SCHEMES = ("http", "https", "fake")
 # Variables of other rooms that share the prefix.
 _FOREIGN = frozenset({"FATHOM_CACHE", "FATHOM_ENGINE_API_KEY"})
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class IndexSettings(_Section):
     """How documents are read. `embedding` is a model's name, or "none"; None keeps what the collection has."""
 
-    embedding: str | None = None
+    embedding: str | None = Field(default=None, min_length=1)
     max_file_mib: int = Field(default=64, ge=1)
     chunk_characters: int = Field(default=900, ge=100, le=20_000)
 
@@ -53,7 +55,7 @@ class ReadingSettings(_Section):
 class EngineSettings(_Section):
     """Which engine. A `url` takes the place of the embedded one."""
 
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     url: str | None = None
     kv_cache_gib: float = Field(default=2.0, gt=0)
     kv_dtype: str = "auto"
@@ -61,6 +63,16 @@ class EngineSettings(_Section):
     threads: int = Field(default=0, ge=0)
     temperature: float = Field(default=0.0, ge=0, le=2)
     timeout_s: float = Field(default=600.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in _SCHEMES or not (parts.scheme == "fake" or parts.hostname):
+                raise ValueError("is no address such as http://localhost:8000")
+            _ = parts.port  # raises ValueError for one that is no port
+        return url
 
 
 class Config(_Section):
@@ -120,7 +132,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             return tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no TOML, or no UTF-8
         raise ConfigError(f"{path} cannot be read: {error}", "mend or remove it") from error
 
 
@@ -151,10 +163,11 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _explained(source: str, error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         owner: Any = Config.model_fields[str(first["loc"][0])].annotation if len(first["loc"]) > 1 else Config
         return ConfigError(f"{source}: unknown setting {where!r}", f"known here: {_names(owner)}")
-    return ConfigError(f"{source}: {where} = {first['input']!r}: {first['msg']}", "see the README, Settings")
+    return ConfigError(f"{source}: {where} = {first['input']!r}: {message}", "see the README, Settings")
 
 
 def _names(model: type[BaseModel]) -> str:

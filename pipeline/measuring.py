@@ -36,7 +36,8 @@ def pull_and_measure(settings: EngineSettings, measure: bool, say: Callable[[str
             profile = speed_profile(engine.info)
             for length in LENGTHS:
                 say(f"measuring how fast {length:,} tokens are read")
-                words = " ".join(f"{length}-{i}" for i in range(length))  # no prefix in common with another length
+                # No prefix in common with another length; words of one size, so that characters measure tokens.
+                words = " ".join(f"{length}-{i:04}" for i in range(length))
                 message = Message("user", _cut(words, length, source))
                 done = complete(engine, [message], Sampling(max_tokens=1))
                 profile.record(done.usage.prompt_tokens, done.timings.first_token_s)

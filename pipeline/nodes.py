@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.base import Sampling, complete
-from indexes.collection import SearchMode
 from indexes.documents import DocumentHit
+from indexes.ranking import SearchMode
 
 from .answer import (
     SCHEMA_VERSION,
@@ -22,8 +22,9 @@ from .answer import (
 from .budget import request_budget
 from .citing import check_answer
 from .engines import speed_profile
-from .prompts import answer_messages, passage_block, says_not_found
-from .reading import Reading, read_chunks, read_documents, whole_text
+from .errors import BudgetError
+from .prompts import answer_messages, says_not_found
+from .reading import Reading, read_chunks, read_documents, whole_tokens
 from .router import Candidate, Route, RouteDecision, decide
 from .state import QuestionState, Surroundings
 
@@ -62,7 +63,7 @@ def route(state: QuestionState, around: Surroundings) -> QuestionState:
 
 
 def read(state: QuestionState, around: Surroundings) -> QuestionState:
-    """Packs the passages of the route into its budget."""
+    """Packs the passages of the route into its budget. Raises BudgetError where not one of them fits."""
     decision, question, source = state["decision"], state["question"], around.source
     if decision.route is Route.CHUNKED:
         reading = read_chunks(
@@ -72,6 +73,11 @@ def read(state: QuestionState, around: Surroundings) -> QuestionState:
         by_id = {hit.document.id: hit.document for hit in state["found"].documents}
         whole = [(by_id[i], around.collection.text(i), around.collection.structure(i)[0]) for i in decision.documents]
         reading = read_documents(whole, question, decision.prompt_tokens, source.prompt_tokens)
+    if not reading.passages:
+        raise BudgetError(
+            f"none of the {len(reading.left_out)} passages found fits a prompt of {decision.prompt_tokens:,} tokens",
+            "raise [reading] chunk_tokens, ask a shorter question, or index anew with fewer [index] chunk_characters",
+        )
     return {"reading": reading}
 
 
@@ -100,7 +106,7 @@ def check(state: QuestionState, around: Surroundings) -> QuestionState:
     with _timed(seconds, "check"):
         text = "" if not_found else completion.text
         checked = check_answer(text, state["question"], reading.passages, around.collection.encoder)
-        parts, citations = cite(checked, reading.passages)
+        parts, citations = cite(checked, reading.passages, around.collection.place)
     status = judge(parts, completion, not_found)
     return {
         "answer": Answer(
@@ -162,9 +168,10 @@ def _candidates(documents: tuple[DocumentHit, ...], around: Surroundings) -> lis
     best = documents[0].score if documents else 0.0
     chosen = [hit.document for hit in documents if hit.score >= best * _RIVAL_SHARE]
     candidates = []
-    for document in chosen[: around.config.retrieval.documents]:
-        block = passage_block(1, whole_text(document, around.collection.text(document.id)))
-        candidates.append(Candidate(document.id, document.name, around.source.count_tokens(block)))
+    for number, document in enumerate(chosen[: around.config.retrieval.documents], 1):
+        text, (pages, _) = around.collection.text(document.id), around.collection.structure(document.id)
+        tokens = whole_tokens(document, text, pages, number, around.source.count_tokens)
+        candidates.append(Candidate(document.id, document.name, tokens))
     return candidates
 
 

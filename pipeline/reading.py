@@ -53,7 +53,7 @@ def header(title: str, first_page: int | None, last_page: int | None) -> str:
 def read_chunks(
     hits: Sequence[Hit], question: str, prompt_tokens: int, count_text: CountText, count_prompt: CountPrompt
 ) -> Reading:
-    """The best chunks that fit, in document order: documents by their best chunk, chunks as they stand, and
+    """The best chunks that fit: the best document last, next to the question, its chunks as they stand, and
     neighbours joined. The prompt never exceeds `prompt_tokens`; a chunk that does not fit is named in `left_out`,
     and a later, shorter one may still be taken."""
     room = prompt_tokens - count_prompt(answer_messages([], question))
@@ -81,13 +81,15 @@ def read_documents(
     prompt_tokens: int,
     count_prompt: CountPrompt,
 ) -> Reading:
-    """Whole documents in the order given. From the end, those that would exceed `prompt_tokens` stay out."""
+    """Whole documents, given best first and read best last, next to the question. The least that would exceed
+    `prompt_tokens` stay out."""
     passages = [_whole(document, text, pages) for document, text, pages in documents]
     left_out: list[str] = []
     while True:
-        tokens = count_prompt(answer_messages([p.prompt() for p in passages], question))
+        ordered = passages[::-1]
+        tokens = count_prompt(answer_messages([p.prompt() for p in ordered], question))
         if tokens <= prompt_tokens or not passages:
-            return Reading(tuple(passages), tokens, tuple(left_out))
+            return Reading(tuple(ordered), tokens, tuple(left_out))
         left_out.insert(0, passages.pop().document.name)
 
 
@@ -109,16 +111,16 @@ def merge(passages: Sequence[Passage]) -> list[Passage]:
     return merged
 
 
-def whole_text(document: Document, text: str) -> PromptPassage:
-    """A whole document as the model sees it, for counting its tokens before it is chosen."""
-    return _whole(document, text, ()).prompt()
+def whole_tokens(document: Document, text: str, pages: Sequence[Page], number: int, count_text: CountText) -> int:
+    """Tokens of a whole document as passage `number` of a prompt, before it is chosen."""
+    return count_text(passage_block(number, _whole(document, text, pages).prompt())) + _BLOCK_TOKENS
 
 
 def _in_document_order(passages: Sequence[Passage]) -> list[Passage]:
     best: dict[int, float] = {}
     for passage in passages:
         best[passage.document.id] = max(best.get(passage.document.id, passage.score), passage.score)
-    return sorted(passages, key=lambda p: (-best[p.document.id], p.document.id, p.start))
+    return sorted(passages, key=lambda p: (best[p.document.id], p.document.id, p.start))
 
 
 def _passage(hit: Hit) -> Passage:

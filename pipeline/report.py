@@ -4,13 +4,15 @@ import textwrap
 from collections.abc import Iterator
 
 from engine.base import EngineInfo
-from indexes.collection import CollectionStats, SearchResult
+from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
+from indexes.ranking import SearchResult
 
 from .answer import Answer, Citation, Status
 from .reading import header
 
 _SNIPPET = 240
+_SKIPPED = 3  # a folder may hold thousands of pictures
 
 
 def answer_lines(answer: Answer) -> Iterator[str]:
@@ -117,7 +119,7 @@ def search_lines(result: SearchResult) -> Iterator[str]:
 
 
 def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
-    """What a run did, counts first, then every file that failed with its reason."""
+    """What a run did, counts first, then every file that failed with its reason, and some that were skipped."""
     counts = {
         "new": len(report.added),
         "changed": len(report.updated),
@@ -130,6 +132,10 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
     yield f"{summary or 'no files'}; {report.chunks:,} chunks in {collection}, {report.seconds:.1f} s"
     for name, reason in sorted(report.failed.items()):
         yield f"  failed: {name} {reason}"
+    skipped = sorted(report.skipped.items())
+    yield from (f"  skipped: {name} {reason}" for name, reason in skipped[:_SKIPPED])
+    if len(skipped) > _SKIPPED:
+        yield f"  and {len(skipped) - _SKIPPED} more skipped; see: fathom status"
 
 
 def status_lines(stats: CollectionStats, files: list[FileRecord], failed_only: bool) -> Iterator[str]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from engine.base import Completion, EngineInfo
-from indexes.collection import Collection, SearchResult
+from indexes.collection import Collection
+from indexes.ranking import SearchResult
 
 from .answer import Answer
 from .config import Config

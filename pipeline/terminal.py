@@ -4,15 +4,17 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+    from indexes.indexing import IndexProgress
 
 _CONTROL = dict.fromkeys((*range(0, 9), *range(11, 32), *range(127, 160)))
 
@@ -23,56 +25,70 @@ def clean(text: str) -> str:
 
 
 def out(text: str = "") -> None:
-    """One line on stdout. Raises OutputError where nobody reads it any more."""
+    """One line on stdout; what its encoding lacks becomes "?". Raises OutputError where it cannot be written."""
+    stream = sys.stdout
+    if stream is None:
+        raise OutputError("stdout is closed", "leave it open, or send it to a file")
+    encoding = stream.encoding or "utf-8"
     try:
-        sys.stdout.write(clean(text) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise OutputError("stdout was closed") from error
-    except UnicodeEncodeError:
-        sys.stdout.write(clean(text).encode("ascii", "replace").decode() + "\n")
+        stream.write((clean(text) + "\n").encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        raise OutputError(f"stdout cannot be written: {error.strerror}", "make room, or write elsewhere") from error
+
+
+def give_up_stdout() -> None:
+    """Lets what is still waiting for stdout go nowhere, so that the interpreter ends without complaint."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def note(text: str) -> None:
-    """One line on stderr."""
-    with contextlib.suppress(BrokenPipeError, UnicodeEncodeError):
+    """One line on stderr, if anyone can read it."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError, UnicodeEncodeError):
         sys.stderr.write(clean(text) + "\n")
         sys.stderr.flush()
+
+
+def watched(stream: IO[str] | None) -> bool:
+    """Whether a person looks at a stream."""
+    return stream is not None and stream.isatty()
 
 
 def out_json(record: Any) -> None:
     """A record as one JSON object on stdout."""
     value = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
-    out(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    out(json.dumps(value, ensure_ascii=False, indent=2 if watched(sys.stdout) else None))
 
 
-def error_console() -> "Console":
+@contextlib.contextmanager
+def error_console() -> Iterator["Console"]:
     """A console on a duplicate of stderr, which stays the terminal while a library's output is captured."""
     from rich.console import Console
 
-    stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    return Console(file=stream, highlight=False, markup=False)
+    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as stream:
+        yield Console(file=stream, highlight=False, markup=False)
 
 
 class Stages:
     """What happens now: a spinner with the seconds gone by on a terminal, one line a stage elsewhere."""
 
     def __init__(self) -> None:
-        self._console: Console | None = None
         self._progress: Progress | None = None
         self._draft = ""
 
     @contextlib.contextmanager
     def shown(self) -> Iterator["Stages"]:
         """Shows stages until the block ends."""
-        if not sys.stderr.isatty():
+        if not watched(sys.stderr):
             yield self
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        self._console = error_console()
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-        with Progress(*columns, console=self._console, transient=True) as self._progress:
+        with error_console() as console, Progress(*columns, console=console, transient=True) as self._progress:
             self._task = self._progress.add_task("", total=None)
             try:
                 yield self
@@ -83,7 +99,7 @@ class Stages:
         """A new stage begins."""
         self._draft = ""
         if self._progress is not None:
-            self._progress.reset(self._task, description=text)
+            self._progress.reset(self._task, description=clean(text))
         else:
             note(f"… {text}")
 
@@ -94,17 +110,28 @@ class Stages:
             self._progress.update(self._task, description="writing: " + " ".join(self._draft.split())[-400:])
 
 
-def index_progress() -> "Progress":
-    """A progress bar for indexing, on a terminal; nothing elsewhere."""
+@contextlib.contextmanager
+def index_progress() -> Iterator[Callable[["IndexProgress"], None]]:
+    """Hears how indexing goes: a progress bar on a terminal, nothing elsewhere."""
+    if not watched(sys.stderr):
+        yield lambda _: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    return Progress(
+    columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[current]}", markup=False),
-        console=error_console(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
     )
+    with error_console() as console, Progress(*columns, console=console, transient=True) as bar:
+        files = bar.add_task("files", total=None, current="")
+        chunks = bar.add_task("chunks", total=None, current="")
+
+        def show(progress: "IndexProgress") -> None:
+            current = clean(progress.current)
+            bar.update(files, total=progress.files_total, completed=progress.files_done, current=current)
+            bar.update(chunks, total=progress.chunks_found or None, completed=progress.chunks_done)
+
+        yield show

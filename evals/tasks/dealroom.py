@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evals.context import run_context
-from indexes.collection import Collection, SearchMode
+from indexes.collection import Collection
+from indexes.ranking import SearchMode
 from pipeline.answer import Status
 from pipeline.config import Config
 

@@ -8,14 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexes.collection import (
-    MAX_QUERY_CHARACTERS,
-    Collection,
-    SearchMode,
-    check_query,
-    find_collection,
-    rank_documents,
-)
+from indexes.collection import Collection, find_collection
 from indexes.documents import Chunk, Document, Hit
 from indexes.embedding import Encoder, HashEncoder, Vectors
 from indexes.errors import (
@@ -28,6 +21,7 @@ from indexes.errors import (
 )
 from indexes.fusion import weighted
 from indexes.lexical import RankBM25Index, Scored
+from indexes.ranking import MAX_QUERY_CHARACTERS, SearchMode, check_query, rank_documents
 from indexes.store import DATABASE, Store
 from indexes.tokens import terms
 from tests.indexes.files import write
@@ -390,3 +384,32 @@ def test_a_damaged_database_says_so_in_every_call(collection: Collection, docs: 
             call()
         assert "run `fathom index` again" in caught.value.hint
     broken.close()
+
+
+def test_a_place_has_the_section_and_the_pages_of_its_own_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Title\n\n## First\n\n" + "Alpha beta. " * 60 + "\n\n## Second\n\nGamma delta.\n")
+    collection = Collection.open_or_create(tmp_path / ".fathom", "none")
+    collection.add([tmp_path])
+    (document,) = collection.documents()
+    text = collection.text(document.id)
+    start = text.index("Gamma")
+    place = collection.place(document.id, start, start + 5)
+    assert (place.section, place.first_page, place.last_page) == ("Second", None, None)
+    assert collection.place(document.id, text.index("Alpha"), text.index("Alpha") + 5).section == "First"
+    collection.close()
+
+
+def test_a_place_in_a_pdf_names_only_the_pages_it_touches(tmp_path: Path) -> None:
+    report = Path(__file__).parents[2] / "examples" / "dealroom" / "marrowbay" / "safety-and-technical-review.pdf"
+    collection = Collection.open_or_create(tmp_path / ".fathom", "none")
+    collection.add([report])
+    (document,) = collection.documents()
+    pages, _ = collection.structure(document.id)
+    for page in pages:
+        middle = (page.start + page.end) // 2
+        place = collection.place(document.id, middle, middle + 3)
+        assert (place.first_page, place.last_page) == (page.number, page.number)
+    first, second = pages[0], pages[1]
+    across = collection.place(document.id, first.end - 1, second.start + 1)
+    assert (across.first_page, across.last_page) == (1, 2)
+    collection.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from indexes.errors import NothingToIndexError
 from indexes.loaders import readable_suffixes
 from indexes.walking import printable, walk
-from tests.indexes.files import write
+from tests.indexes.files import open_folder, unprivileged, write
 
 _PART = st.sampled_from(["a", "b", ".git", "ünder", "two words", "~tmp"])
 _FILE = st.sampled_from(["x.md", "X.PDF", ".hidden.md", "~$lock.docx", "photo.png", "README", "y.html"])
@@ -91,12 +91,12 @@ def test_no_paths_and_folders_without_documents_hold_nothing(tmp_path: Path) -> 
         walk([tmp_path])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not bind root")
-def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    with pytest.raises(NothingToIndexError, match=r"the folder .* cannot be read"):
-        walk([closed])
+def test_a_folder_that_cannot_be_entered_is_named() -> None:
+    with open_folder() as folder:
+        closed = folder / "closed"
+        closed.mkdir(mode=0)
+        with unprivileged(), pytest.raises(NothingToIndexError, match=r"the folder .* cannot be read"):
+            walk([closed])
 
 
 def test_links_that_loop_or_dangle_are_skipped_with_a_reason(tmp_path: Path) -> None:

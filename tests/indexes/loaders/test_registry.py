@@ -1,7 +1,6 @@
 """Sniffing, limits and refusals: which loader a file gets, and the reason where it gets none."""
 
 import io
-import os
 import random
 import zipfile
 from contextlib import suppress
@@ -11,7 +10,7 @@ import pytest
 
 from indexes.errors import LoadError, UnsupportedError
 from indexes.loaders import LoadLimits, load, readable_suffixes, sniff
-from tests.indexes.files import OLE, docx, pdf
+from tests.indexes.files import OLE, docx, open_folder, pdf, unprivileged
 
 TEXT_PDF = pdf([[("Cells cost 68 euros.", 10)]])
 WORD = docx([("Normal", "Cells cost 68 euros.")])
@@ -111,13 +110,13 @@ def test_a_link_loop_and_a_folder_cannot_be_opened(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not bind root")
-def test_a_file_without_read_permission_cannot_be_opened(tmp_path: Path) -> None:
-    path = tmp_path / "closed.md"
-    path.write_text("words")
-    path.chmod(0)
-    with pytest.raises(LoadError, match="cannot be opened: Permission denied"):
-        load(path)
+def test_a_file_without_read_permission_cannot_be_opened() -> None:
+    with open_folder() as folder:
+        path = folder / "closed.md"
+        path.write_text("words")
+        path.chmod(0)
+        with unprivileged(), pytest.raises(LoadError, match="cannot be opened: Permission denied"):
+            load(path)
 
 
 def test_a_file_over_the_size_limit_fails_and_one_at_the_limit_does_not(tmp_path: Path) -> None:

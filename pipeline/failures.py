@@ -1,0 +1,73 @@
+"""How a command fails: a clear line and the next step on stderr, with --json an object on stdout, an exit code."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import terminal
+from .errors import ConfigError, ExitCode, OutputError, PipelineError
+
+JSON_FLAG = "--json"
+
+
+class Commands(TyperGroup):
+    """The commands, with errors of usage told like all others."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *more: Any, **settings: Any) -> Any:
+        given = list(sys.argv[1:] if args is None else args)
+        settings["standalone_mode"] = False
+        try:
+            code = super().main(given, prog_name, *more, **settings)
+        except typer.TyperException as error:
+            code = error.exit_code
+            _tell_usage(error, JSON_FLAG in given)
+        sys.exit(code or ExitCode.ANSWERED)
+
+
+@contextmanager
+def reported(json: bool) -> Iterator[None]:
+    """Ends the command with the line, the object and the exit code of what went wrong in the block."""
+    from engine.errors import EngineError
+    from indexes.errors import IndexesError, QueryError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        terminal.note("fathom: interrupted; what was done is kept")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except OutputError as error:
+        terminal.give_up_stdout()
+        if not isinstance(error.__cause__, BrokenPipeError):  # else its reader has gone, and so do we, quietly
+            _tell(type(error).__name__, str(error), error.hint, json=False)
+        raise typer.Exit(ExitCode.ERROR) from None
+    except (PipelineError, IndexesError, EngineError) as error:
+        _tell(type(error).__name__, str(error), error.hint, json)
+        code = ExitCode.USAGE if isinstance(error, ConfigError | QueryError) else ExitCode.ERROR
+        raise typer.Exit(code) from None
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        _tell(
+            type(error).__name__, f"{where}{error.strerror or error}", "check the path, its disk and permissions", json
+        )
+        raise typer.Exit(ExitCode.ERROR) from None
+
+
+def _tell(kind: str, message: str, hint: str, json: bool) -> None:
+    message = " ".join(message.splitlines())
+    terminal.note(f"fathom: {message}" + (f"\n  → {hint}" if hint else ""))
+    if json:
+        with suppress(OutputError):
+            terminal.out_json({"error": {"kind": kind, "message": message, "hint": hint}})
+
+
+def _tell_usage(error: typer.TyperException, json: bool) -> None:
+    message = error.format_message().replace("Value error, ", "")
+    if len(message.splitlines()) > 1:  # the help, where a command was called with nothing
+        terminal.note(message)
+        return
+    context = getattr(error, "ctx", None)
+    _tell("UsageError", message, f"see: {context.command_path if context else 'fathom'} --help", json)

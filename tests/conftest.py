@@ -1,0 +1,17 @@
+"""What all tests share: the user's cache, settings and FATHOM_* variables stay out of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fresh_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Empty folders for cache and settings; tests of the real engine keep the cache, where its model is."""
+    kept = {"FATHOM_CACHE"} if request.node.get_closest_marker("engine") else set()
+    for name in [name for name in os.environ if name.startswith("FATHOM_") and name not in kept]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".home" / "config"))
+    if not kept:
+        monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / ".home" / "cache"))

@@ -1,0 +1,34 @@
+"""The sample data room, indexed once by the command line with the real embedding model."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOM = Path(__file__).parents[2] / "examples" / "dealroom"
+COMMAND = [sys.executable, "-P", "-c", "from pipeline.cli import main; main()"]
+
+Fathom = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def fathom(tmp_path_factory: pytest.TempPathFactory) -> Fathom:
+    """Runs the command in a process of its own, in an empty folder."""
+    folder = tmp_path_factory.mktemp("user")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=600
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def room(fathom: Fathom) -> Fathom:
+    """The command, after `fathom index` of the data room in its folder."""
+    done = fathom("index", str(ROOM))
+    assert done.returncode == 0, done.stderr
+    return fathom

@@ -1,0 +1,103 @@
+"""What the embedded engine says without starting: previews by hand arithmetic, and why it would not start."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.base import EngineInfo
+from engine.embedded import CPU, CPU_BLOCK_TOKENS, EmbeddedEngine, EmbeddedSettings, device_name, preview
+from engine.errors import ContextError, EngineStartError
+from engine.models import ModelFiles
+from engine.rope import RopeScaling
+from tests.engine.files import CONFIG
+
+MODEL = ModelFiles("smollm2", Path("nowhere"), CONFIG)
+
+
+@pytest.fixture
+def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.fixture
+def _gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"GPU {index}")
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_a_preview_on_a_cpu_by_hand() -> None:
+    # 2 · 30 layers · 3 KV heads · 64 · 4 bytes = 46,080 a token; 2 GiB hold 364 blocks of 128 tokens
+    assert preview(MODEL, EmbeddedSettings(8192)) == EngineInfo(
+        model="smollm2",
+        backend="vllm",
+        device="cpu",
+        max_model_tokens=8192,
+        native_tokens=8192,
+        dtype="float32",
+        kv_dtype="float32",
+        kv_tokens=46_592,
+        kv_block_tokens=128,
+        kv_bytes_per_token=46_080,
+    )
+
+
+@pytest.mark.usefixtures("_no_gpu")
+@pytest.mark.parametrize(("gib", "tokens"), [(0.5, 91 * 128), (1.0, 182 * 128), (8.0, 1456 * 128)])
+def test_the_cache_s_gibibytes_bound_its_tokens(gib: float, tokens: int) -> None:
+    # 2³⁰ / (46,080 · 128) = 182.04
+    found = preview(MODEL, EmbeddedSettings(8192, kv_cache_gib=gib))
+    assert (found.kv_tokens, found.kv_block_tokens) == (tokens, CPU_BLOCK_TOKENS)
+
+
+@pytest.mark.usefixtures("_no_gpu")
+@pytest.mark.parametrize(("needed", "reach", "factor"), [(12_000, 16_384, 2.0), (20_000, 32_768, 4.0)])
+def test_a_longer_need_is_previewed_with_its_scaling(needed: int, reach: int, factor: float) -> None:
+    found = preview(MODEL, EmbeddedSettings(needed))
+    assert (found.max_model_tokens, found.rope) == (reach, RopeScaling("yarn", factor, 8192))
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_a_need_beyond_the_reach_is_previewed_at_the_reach() -> None:
+    assert preview(MODEL, EmbeddedSettings(10**6)) == preview(MODEL, EmbeddedSettings(32_768))
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_what_vllm_has_not_measured_is_missing_and_not_nought() -> None:
+    found = preview(MODEL, EmbeddedSettings(8192))
+    assert found.device == device_name() == "GPU 0"
+    unknown = (found.dtype, found.kv_dtype, found.kv_tokens, found.kv_block_tokens, found.kv_bytes_per_token)
+    assert unknown == (None,) * 5
+    assert found.max_model_tokens == 8192
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_without_a_gpu_the_device_is_the_cpu() -> None:
+    assert device_name() == CPU
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_attention_that_the_arithmetic_does_not_know_leaves_the_cache_unsaid() -> None:
+    found = preview(dataclasses.replace(MODEL, config={**CONFIG, "kv_lora_rank": 512}), EmbeddedSettings(8192))
+    assert (found.kv_tokens, found.kv_bytes_per_token, found.max_model_tokens) == (None, None, 8192)
+
+
+def test_a_need_beyond_the_reach_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(ContextError, match="32,769 tokens are beyond the model's reach of 32,768"):
+        EmbeddedEngine(MODEL, EmbeddedSettings(32_769), tmp_path / "engine.log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_vllm_the_ways_out_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    heard: list[str] = []
+    with pytest.raises(EngineStartError, match=r"^vLLM is not installed") as caught:
+        EmbeddedEngine(MODEL, EmbeddedSettings(8192), tmp_path / "engine.log", heard.append)
+    assert "fathom-rag[cpu]" in caught.value.hint
+    assert "--engine URL" in caught.value.hint
+    assert heard == []

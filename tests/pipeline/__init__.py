@@ -1,0 +1,1 @@
+"""Tests of questions, routes, readings and the command line."""

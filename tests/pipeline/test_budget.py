@@ -1,0 +1,92 @@
+"""Limits of a request: their arithmetic, which of them binds, and the bisection by time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.base import EngineInfo
+from engine.rope import RopeScaling
+from pipeline.budget import Budget, Limit, LimitName, request_budget, tokens_within
+from tests.pipeline.records import info
+
+
+def _tokens(budget: Budget) -> dict[LimitName, int]:
+    return {limit.name: limit.tokens for limit in budget.limits}
+
+
+def test_every_limit_has_the_answers_share_taken_off() -> None:
+    budget = request_budget(info(8000, native_tokens=8000, kv_tokens=5000), 200)
+    # 5000 - 200; 8000 - 200; 90% of 8000 - 200
+    assert _tokens(budget) == {
+        LimitName.KV_CACHE: 4800,
+        LimitName.MODEL_LENGTH: 7800,
+        LimitName.RELIABLE_LENGTH: 7000,
+    }
+    assert budget.binding().name is LimitName.KV_CACHE
+
+
+def test_a_stretched_model_is_reliable_for_half_its_reach() -> None:
+    stretched = EngineInfo("m", "b", "d", 32_000, 8000, rope=RopeScaling("yarn", 4.0, 8000))
+    budget = request_budget(stretched, 1000)
+    assert _tokens(budget)[LimitName.RELIABLE_LENGTH] == 15_000
+    assert "yarn ×4" in budget.binding().reason
+
+
+def test_what_the_engine_does_not_tell_does_not_bind() -> None:
+    assert _tokens(request_budget(info(8000), 0)) == {LimitName.MODEL_LENGTH: 8000}
+
+
+def test_limits_do_not_fall_below_zero() -> None:
+    budget = request_budget(info(100, native_tokens=100, kv_tokens=64), 5000)
+    assert set(_tokens(budget).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("time_limit_s", "seconds_for", "expected"),
+    [
+        (2.0, lambda n: n / 100, 200),  # 200 tokens at 100 a second
+        (2.0, lambda n: None, None),  # no speed was measured
+        (0.0, lambda n: n / 100, None),  # switched off
+        (1000.0, lambda n: n / 100, 8000),  # never beyond the model's length
+        (2.0, lambda n: 3.0 + n, 0),  # not even one token
+    ],
+)
+def test_time_binds_where_a_limit_and_a_speed_are_known(
+    time_limit_s: float, seconds_for: object, expected: int | None
+) -> None:
+    assert callable(seconds_for)
+    assert _tokens(request_budget(info(8000), 0, time_limit_s, seconds_for)).get(LimitName.TIME_LIMIT) == expected
+
+
+def test_soft_limits_do_not_bind_where_only_hard_ones_count() -> None:
+    budget = request_budget(info(8000, native_tokens=1000, kv_tokens=9000), 0, 1.0, lambda n: n / 10)
+    assert (budget.binding().name, budget.prompt_tokens()) == (LimitName.TIME_LIMIT, 10)
+    assert (budget.binding(hard_only=True).name, budget.prompt_tokens(hard_only=True)) == (LimitName.MODEL_LENGTH, 8000)
+
+
+def test_of_equal_limits_the_first_binds() -> None:
+    first, second = Limit(LimitName.KV_CACHE, 5, "a", True), Limit(LimitName.TIME_LIMIT, 5, "b", False)
+    assert Budget((first, second), 0).binding() is first
+
+
+@given(
+    seconds=st.floats(0, 50),
+    most=st.integers(0, 120),
+    steps=st.lists(st.floats(0, 2), min_size=121, max_size=121),
+)
+def test_the_bisection_finds_what_trying_every_length_finds(seconds: float, most: int, steps: list[float]) -> None:
+    times = [sum(steps[: n + 1]) for n in range(121)]  # never falls
+    brute = max((n for n in range(1, most + 1) if times[n] <= seconds), default=0)
+    assert tokens_within(seconds, most, lambda n: times[n]) == brute
+
+
+@given(
+    kv=st.none() | st.integers(0, 10_000),
+    length=st.integers(1, 10_000),
+    native=st.none() | st.integers(1, 10_000),
+    reserve=st.integers(0, 500),
+)
+def test_the_binding_limit_is_the_lowest(kv: int | None, length: int, native: int | None, reserve: int) -> None:
+    budget = request_budget(info(length, native, kv), reserve)
+    assert budget.prompt_tokens() == min(limit.tokens for limit in budget.limits) >= 0
+    assert budget.prompt_tokens() <= budget.prompt_tokens(hard_only=True) <= max(0, length - reserve)

@@ -1,0 +1,101 @@
+"""Fetching a model and measuring it: what is read, what is kept, and when nothing is done."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.base import Completion, Delta, Engine, EngineInfo, Message, Sampling, Timings, Usage
+from engine.errors import ModelMissingError
+from engine.fake import FakeEngine
+from engine.models import ModelFiles
+from engine.speed import Observation
+from pipeline import measuring
+from pipeline.config import EngineSettings
+from pipeline.engines import speed_profile
+from pipeline.measuring import LENGTHS, pull_and_measure
+
+
+class Reader(FakeEngine):
+    """Reads 100 tokens a second."""
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[Delta]:
+        tokens = self.prompt_tokens(messages)
+        self.prompts.append(tuple(messages))
+        yield Delta("", Completion("x", "length", Usage(tokens, 1), Timings(tokens / 100, 0.0)))
+
+
+class Source:
+    """Stands for the embedded engine: starts a Reader."""
+
+    made: list["Source"]
+
+    def __init__(self, settings: EngineSettings, model: ModelFiles) -> None:
+        self.engine = Reader()
+        self.needed: list[int] = []
+        self.closed = False
+        self.made.append(self)
+
+    def preview(self, needed_tokens: int) -> EngineInfo:
+        return self.engine.info
+
+    def count_tokens(self, text: str) -> int:
+        return self.engine.count_tokens(text)
+
+    def start(self, needed_tokens: int, on_stage: Callable[[str], None]) -> Engine:
+        self.needed.append(needed_tokens)
+        return self.engine
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> list[Source]:
+    Source.made = []
+    monkeypatch.setattr(measuring, "EmbeddedSource", Source)
+    return Source.made
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> EngineSettings:
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 8192}), encoding="utf-8")
+    return EngineSettings(model=str(tmp_path))
+
+
+def test_about_the_set_lengths_are_read_and_kept(settings: EngineSettings, sources: list[Source]) -> None:
+    said: list[str] = []
+    pulled = pull_and_measure(settings, True, said.append)
+    (source,) = sources
+    assert [point.tokens for point in pulled.speeds] == pytest.approx(LENGTHS, rel=0.05)
+    assert all(point.seconds == point.tokens / 100 for point in pulled.speeds)
+    assert speed_profile(source.engine.info).predict(1000) == pytest.approx(10.0)
+    assert source.closed
+    assert source.needed == [max(LENGTHS) + 64]
+    assert len(said) == 1 + len(LENGTHS)
+    assert (pulled.model, pulled.folder) == (settings.model, settings.model)
+
+
+def test_no_prompt_begins_like_another(settings: EngineSettings, sources: list[Source]) -> None:
+    pull_and_measure(settings, True, lambda _: None)
+    texts = [prompt[-1].content for prompt in sources[0].engine.prompts]
+    assert len({text.split("-")[0] for text in texts}) == len(LENGTHS)
+
+
+def test_a_known_speed_is_not_measured_again(settings: EngineSettings, sources: list[Source]) -> None:
+    speed_profile(Reader().info).record(500, 5.0)
+    pulled = pull_and_measure(settings, True, lambda _: None)
+    assert pulled.speeds == (Observation(500, 5.0),)
+    assert sources[0].needed == []
+
+
+def test_without_measuring_nothing_starts(settings: EngineSettings, sources: list[Source]) -> None:
+    assert pull_and_measure(settings, False, lambda _: None).speeds == ()
+    assert all(source.needed == [] for source in sources)
+
+
+def test_a_model_that_does_not_exist_is_told(sources: list[Source]) -> None:
+    with pytest.raises(ModelMissingError, match="nonesuch"):
+        pull_and_measure(EngineSettings(model="nonesuch"), True, lambda _: None)
+    assert sources == []

@@ -1,0 +1,169 @@
+"""Readings: what fits is taken in document order, what does not is named, and no prompt exceeds its budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.base import Message
+from indexes.documents import Document, Hit, Page
+from pipeline.prompts import answer_messages
+from pipeline.reading import Passage, Reading, header, merge, read_chunks, read_documents, whole_tokens
+from tests.pipeline.records import count_prompt, count_text, document, hit
+
+QUESTION = "What does the board say?"
+OVERHEAD = count_prompt(answer_messages([], QUESTION))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts of documents by id, and some of their chunks as hits, best first."""
+
+    texts: dict[int, str]
+    hits: list[Hit]
+
+
+_WORDS = st.lists(st.sampled_from("ant bee cow dog. Eel, fox!".split()), min_size=1, max_size=12)
+_CHUNKS = st.lists(st.tuples(_WORDS, st.sampled_from([" ", "\n", "\n\n"])), min_size=1, max_size=6)
+
+
+def _whole(words: Sequence[tuple[Sequence[str], str]]) -> list[str]:
+    return [" ".join(part) + end for part, end in words]
+
+
+@st.composite
+def corpora(draw: st.DrawFn) -> Corpus:
+    texts: dict[int, str] = {}
+    hits: list[Hit] = []
+    for id, chunks in enumerate(draw(st.lists(_CHUNKS, min_size=1, max_size=3)), 1):
+        parts = _whole(chunks)
+        texts[id] = "".join(parts)
+        of, start = document(id, text=texts[id]), 0
+        for number, part in enumerate(parts):
+            hits.append(hit(of, id * 100 + number, start, part, 0.0, section=f"§{number}"))
+            start += len(part)
+    chosen = draw(st.permutations(hits))[: draw(st.integers(0, len(hits)))]
+    ranked = [
+        hit(h.document, h.chunk.id, h.chunk.start, h.chunk.text, 1 / (rank + 1), h.chunk.section)
+        for rank, h in enumerate(chosen)
+    ]
+    return Corpus(texts, ranked)
+
+
+def _covered(reading: Reading, hits: Sequence[Hit]) -> list[Hit]:
+    return [
+        h
+        for h in hits
+        if any(
+            p.document.id == h.document.id and p.start <= h.chunk.start and h.chunk.end <= p.end
+            for p in reading.passages
+        )
+    ]
+
+
+@given(corpora(), st.integers(0, 120), st.integers(0, 9))
+def test_a_packed_prompt_keeps_its_budget_and_accounts_for_every_hit(corpus: Corpus, room: int, seam: int) -> None:
+    """`seam`: tokens that a tokenizer makes of a whole prompt beyond the sum of its parts."""
+
+    def counted(messages: Sequence[Message]) -> int:
+        return count_prompt(messages) + seam * messages[-1].content.count("\n\n")
+
+    budget = counted(answer_messages([], QUESTION)) + room
+    reading = read_chunks(corpus.hits, QUESTION, budget, count_text, counted)
+    messages = answer_messages([passage.prompt() for passage in reading.passages], QUESTION)
+    assert reading.prompt_tokens == counted(messages) <= budget
+    for id, text in corpus.texts.items():
+        own = [passage for passage in reading.passages if passage.document.id == id]
+        assert all(passage.text == text[passage.start : passage.end] for passage in own)
+        assert all(a.end < b.start for a, b in pairwise(own))  # in order, neighbours joined
+    taken = _covered(reading, corpus.hits)
+    assert len(taken) + len(reading.left_out) == len(corpus.hits)
+    names = sorted(f"{h.document.name} › {h.chunk.section}" for h in corpus.hits if h not in taken)
+    assert sorted(reading.left_out) == names
+
+
+@given(_CHUNKS)
+def test_merged_neighbours_rebuild_the_text_of_their_document(chunks: list[tuple[list[str], str]]) -> None:
+    parts = _whole(chunks)
+    text = "".join(parts)
+    of, passages, start = document(text=text), [], 0
+    for number, part in enumerate(parts):
+        passages.append(Passage(of, start, start + len(part), part, "", "", number + 1, number + 1, float(number)))
+        start += len(part)
+    (whole,) = merge(passages)
+    assert (whole.start, whole.end, whole.text) == (0, len(text), text)
+    assert (whole.first_page, whole.last_page, whole.score) == (1, len(parts), float(len(parts) - 1))
+
+
+def test_passages_with_a_gap_or_of_two_documents_stay_apart() -> None:
+    a, b = document(1), document(2)
+    parts = [
+        Passage(a, 0, 3, "abc", "", "", None, None, 1.0),
+        Passage(a, 4, 6, "ef", "", "", None, None, 1.0),
+        Passage(b, 6, 8, "gh", "", "", None, None, 1.0),
+    ]
+    assert merge(parts) == parts
+
+
+def test_a_shorter_passage_is_taken_where_a_better_one_does_not_fit() -> None:
+    of = document()
+    long, short = hit(of, 1, 0, "ant " * 50, 1.0, "Long"), hit(of, 2, 500, "bee", 0.5, "Short")
+    reading = read_chunks([long, short], QUESTION, OVERHEAD + 20, count_text, count_prompt)
+    assert [passage.text for passage in reading.passages] == ["bee"]
+    assert reading.left_out == ("d1.md › Long",)
+
+
+@pytest.mark.parametrize(
+    ("section", "page", "expected"),
+    [("Fees", 3, "d1.md › Fees"), ("", 3, "d1.md › page 3"), ("", None, "d1.md › character 1,200")],
+)
+def test_what_is_left_out_is_named_by_the_best_place_known(section: str, page: int | None, expected: str) -> None:
+    only = hit(document(), 1, 1200, "ant " * 50, 1.0, section, page)
+    assert read_chunks([only], QUESTION, OVERHEAD, count_text, count_prompt).left_out == (expected,)
+
+
+def test_documents_are_read_whole() -> None:
+    texts = {2: "two\n", 1: "one\n"}
+    reading = read_documents([(document(id), text, []) for id, text in texts.items()], QUESTION, 1000, count_prompt)
+    assert {(p.document.id, p.start, p.end, p.text) for p in reading.passages} == {
+        (2, 0, 4, "two\n"),
+        (1, 0, 4, "one\n"),
+    }
+    assert reading.left_out == ()
+
+
+@given(st.lists(st.integers(1, 40), max_size=5), st.integers(0, 150))
+def test_of_whole_documents_the_last_given_stay_out(sizes: list[int], room: int) -> None:
+    documents: list[tuple[Document, str, list[Page]]] = [
+        (document(id), "ant " * size, []) for id, size in enumerate(sizes, 1)
+    ]
+    reading = read_documents(documents, QUESTION, OVERHEAD + room, count_prompt)
+    messages = answer_messages([passage.prompt() for passage in reading.passages], QUESTION)
+    assert reading.prompt_tokens == count_prompt(messages) <= OVERHEAD + room
+    taken = len(reading.passages)
+    assert {passage.document.id for passage in reading.passages} == set(range(1, taken + 1))
+    assert list(reading.left_out) == [of.name for of, _, _ in documents[taken:]]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 30))
+def test_documents_that_were_counted_to_fit_are_all_read(sizes: list[int], page_count: int) -> None:
+    """What the router adds up is never less than what the reading then needs, page numbers included."""
+    documents = []
+    for id, size in enumerate(sizes, 1):
+        pages = [Page(number, 0, 1) for number in range(1, page_count + 1)]
+        documents.append((document(id, pages=page_count), "ant " * size, pages))
+    counted = sum(
+        whole_tokens(of, text, pages, number, count_text) for number, (of, text, pages) in enumerate(documents, 1)
+    )
+    assert read_documents(documents, QUESTION, OVERHEAD + counted, count_prompt).left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [(None, None, "Memo"), (3, 3, "Memo, page 3"), (3, None, "Memo, page 3"), (3, 5, "Memo, pages 3-5")],
+)
+def test_a_header_names_its_pages(first: int | None, last: int | None, expected: str) -> None:
+    assert header("Memo", first, last) == expected

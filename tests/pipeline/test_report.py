@@ -1,0 +1,149 @@
+"""What a person reads of each record."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.base import EngineInfo
+from engine.rope import RopeScaling
+from indexes.collection import CollectionStats
+from indexes.documents import FileRecord, FileState, IndexReport
+from indexes.ranking import SearchMode, SearchResult
+from pipeline import report
+from pipeline.answer import Answer, AnswerSentence, AnswerTimings, Citation, QuoteCheck, ReadPassage, Status
+from pipeline.budget import Limit, LimitName
+from pipeline.router import Route, RouteDecision
+from tests.pipeline.records import answer, document, hit
+
+CITATION = Citation(1, "memo.pdf", "/docs/memo.pdf", "Memo", "Fees", 2, 3, 10, 20, "The fee\n is  2 percent.")
+SENTENCE = AnswerSentence("The fee is 2 percent.", True, (1,), ())
+ANSWERED = replace(answer(text="The fee is 2 percent."), sentences=(SENTENCE,), citations=(CITATION,))
+DECISION = RouteDecision(
+    Route.CHUNKED, "auto", 1234, Limit(LimitName.KV_CACHE, 1234, "the cache", True), (), ("too long", "and late")
+)
+
+
+def _lines(record: Answer) -> list[str]:
+    return list(report.answer_lines(record))
+
+
+def test_an_answer_shows_its_sentences_marks_and_places() -> None:
+    assert _lines(ANSWERED) == [
+        "The fee is 2 percent. [1]",
+        "",
+        "[1] memo.pdf › Fees › pages 2-3",
+        '    "The fee is 2 percent."',
+    ]
+
+
+def test_what_is_not_supported_is_said_beside_it() -> None:
+    doubtful = AnswerSentence("It never falls.", False, (), ())
+    false = AnswerSentence("It says “so it was and is”.", False, (), (QuoteCheck("so it was and is", False),))
+    text = " ".join(_lines(replace(ANSWERED, sentences=(SENTENCE, doubtful, false))))
+    assert "It never falls. [no support found]" in text
+    assert "[not verbatim: “so it was and is”]" in text
+
+
+@pytest.mark.parametrize(("reason", "says"), [("length", "token limit"), ("repetition", "repeat itself")])
+def test_an_answer_that_was_stopped_says_so(reason: str, says: str) -> None:
+    assert says in _lines(replace(ANSWERED, finish_reason=reason))[1]
+
+
+def test_without_an_answer_the_closest_passages_are_shown() -> None:
+    unsupported = replace(answer(Status.UNSUPPORTED, "Guess \n " * 100), closest=(CITATION,))
+    lines = _lines(unsupported)
+    assert lines[0].startswith("No supported answer")
+    assert lines[1].startswith("It wrote: Guess Guess")
+    assert lines[1].endswith(" …")
+    assert len(lines[1]) < 300
+    assert "  - memo.pdf › Fees › pages 2-3" in lines
+    assert _lines(answer(Status.NOT_FOUND)) == ["The documents do not answer this question."]
+
+
+def test_a_place_leaves_out_what_is_unknown() -> None:
+    assert report.place(CITATION) == "memo.pdf › Fees › pages 2-3"
+    assert report.place(replace(CITATION, section="", first_page=None, last_page=None)) == "memo.pdf"
+
+
+def test_an_explanation_tells_route_reading_and_what_was_left_out() -> None:
+    read = ReadPassage("memo.pdf", "", None, None, 1000, 2000)
+    full = replace(
+        ANSWERED,
+        route=DECISION,
+        reading=(read, replace(read, section="Fees", first_page=2, last_page=2)),
+        left_out=tuple(f"d{i}.md › §" for i in range(7)),
+        prompt_tokens=1200,
+        engine=EngineInfo("m", "fake", "none", 8192),
+        timings=AnswerTimings(retrieval_s=0.25, total_s=1.0),
+    )
+    lines = list(report.explanation(full))
+    assert lines == [
+        "route: chunked, because too long",
+        "  and and late",
+        "  budget: 1,234 prompt tokens; hard limit: the cache",
+        "read: 1,200 tokens from 2 passages",
+        "  + memo.pdf › characters 1,000-2,000",
+        "  + memo.pdf › Fees, page 2",
+        "left out: 7, the budget being full",
+        *(f"  - d{i}.md › §" for i in range(5)),
+        "  - and 2 more",
+        "engine: m on fake (none), 8,192 tokens a request",
+        "time: retrieval 0.2 s, total 1.0 s",
+    ]
+
+
+def test_an_explanation_of_nothing_says_nothing_more() -> None:
+    assert next(report.explanation(answer(Status.NOT_FOUND))) == "route: none, nothing was found"
+
+
+def test_an_engine_tells_what_it_knows() -> None:
+    full = EngineInfo(
+        "m", "vllm", "cpu", 32768, 8192, kv_dtype="fp8", kv_tokens=65536, rope=RopeScaling("yarn", 4.0, 8192)
+    )
+    line = "m on vllm (cpu), 32,768 tokens a request, yarn ×4, KV cache 65,536 tokens in fp8"
+    assert report.engine_line(full) == line
+    assert report.engine_line(replace(full, exact_tokens=False)) == line + ", token counts are estimates"
+
+
+def test_hits_show_place_score_and_ranks() -> None:
+    of = document(name="memo.md")
+    both = replace(hit(of, 1, 0, "alpha\n\nbeta", 0.5, "Fees", 2), dense_rank=3)
+    result = SearchResult("q", SearchMode.HYBRID, (both, hit(of, 2, 9, "x " * 500, 0.25)), ())
+    first, text, second, long = report.search_lines(result)
+    assert first == " 1. memo.md › Fees, page 2  (0.500; rank by words 1, meaning 3)"
+    assert text == "    alpha beta"
+    assert second == " 2. memo.md › Title 1  (0.250; rank by words 1)"
+    assert len(long) < 250
+    assert long.endswith(" …")
+    assert list(report.search_lines(SearchResult("q", SearchMode.LEXICAL, (), ()))) == ["Nothing found."]
+
+
+def test_an_index_run_names_counts_failures_and_some_of_what_was_skipped() -> None:
+    run = IndexReport(
+        added=["a.md", "b.md"],
+        failed={"z.pdf": "is empty", "c.pdf": "is truncated"},
+        skipped={f"{i}.png": "not a kind" for i in range(5)},
+        chunks=1200,
+        seconds=1.25,
+    )
+    assert list(report.index_lines(run, "/x/.fathom")) == [
+        "2 new, 2 failed, 5 skipped; 1,200 chunks in /x/.fathom, 1.2 s",
+        "  failed: c.pdf is truncated",
+        "  failed: z.pdf is empty",
+        *(f"  skipped: {i}.png not a kind" for i in range(3)),
+        "  and 2 more skipped; see: fathom status",
+    ]
+    assert next(report.index_lines(IndexReport(), "x")).startswith("no files; 0 chunks")
+
+
+def test_a_status_names_every_file_that_is_not_in_the_collection() -> None:
+    stats = CollectionStats("/x/.fathom", "none", 3, 2, 10, 12345, {"indexed": 2, "failed": 1, "skipped": 1})
+    files = [
+        FileRecord("a", "a.md", FileState.INDEXED, "", "", 1, 1),
+        FileRecord("b", "b.pdf", FileState.FAILED, "is empty", "", 0, None),
+        FileRecord("c", "c.png", FileState.SKIPPED, "no kind", "", 0, None),
+    ]
+    lines = list(report.status_lines(stats, files, failed_only=False))
+    assert lines[1] == "  2 documents, 10 chunks, 12,345 characters"
+    assert lines[-2:] == ["  failed: b.pdf is empty", "  skipped: c.png no kind"]
+    assert list(report.status_lines(stats, files, failed_only=True)) == ["  failed: b.pdf is empty"]
