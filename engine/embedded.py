@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .errors import ContextError, EngineStartError, ModelDamagedError
+from .errors import ContextError, EngineReplyError, EngineStartError, ModelDamagedError
 from .kv import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
 from .quiet import captured
@@ -41,7 +41,7 @@ class EmbeddedSettings:
     """
 
     needed_tokens: int
-    kv_cache_gib: float = 2.0
+    kv_cache_gib: int = 2
     gpu_memory_utilization: float = 0.85
     kv_dtype: str = "auto"
     threads: int = 0
@@ -82,7 +82,7 @@ class EmbeddedEngine:
                 self._engine: Any = LLMEngine.from_engine_args(arguments)
                 self._tokenizer = tokenizer or ChatTokenizer(model.folder)
         except Exception as error:  # vLLM raises many kinds while it starts
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+            reason = _reason(error)
             raise EngineStartError(f"vLLM did not start: {reason}", f"its output is in {log}") from error
         start = {"import": imported - started, "engine": time.monotonic() - imported}
         logging.getLogger("vllm").setLevel(logging.ERROR)  # the log has its story; the terminal is the user's
@@ -155,6 +155,8 @@ class EmbeddedEngine:
                 f"{self._info.max_model_tokens:,} that the engine was started for",
                 "use --route chunked, or a smaller [reading] budget",
             )
+        if self._engine.has_unfinished_requests():
+            raise EngineReplyError("the engine is still writing another answer", "end or close that stream first")
         self._count += 1
         return self._run(f"fathom-{self._count}", prompt, sampling)
 
@@ -218,6 +220,15 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _reason(error: Exception) -> str:
+    """The line of an error that says why; validation errors end with a link and wrap the reason in brackets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("Value error, ")]
+    if told:
+        return told[0].removeprefix("Value error, ").split(" [type=")[0][:300]
+    return (lines or [type(error).__name__])[-1][:300]
+
+
 def _environment(settings: EmbeddedSettings) -> None:
     """What vLLM reads from the environment: in process, silent, offline, and on all cores."""
     threads = settings.threads or len(os.sched_getaffinity(0))
@@ -227,7 +238,7 @@ def _environment(settings: EmbeddedSettings) -> None:
         DO_NOT_TRACK="1",
         HF_HUB_OFFLINE="1",
         TOKENIZERS_PARALLELISM="false",
-        VLLM_CPU_KVCACHE_SPACE=f"{settings.kv_cache_gib:g}",
+        VLLM_CPU_KVCACHE_SPACE=str(settings.kv_cache_gib),
         OMP_NUM_THREADS=str(threads),
     )
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
@@ -242,7 +253,7 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
     device = device_name()
     cpu = device == CPU
     per_token = _bytes_per_token(model, "float32") if cpu else None
-    cache = kv_tokens(int(settings.kv_cache_gib * GIB), per_token, CPU_BLOCK_TOKENS) if per_token else None
+    cache = kv_tokens(settings.kv_cache_gib * GIB, per_token, CPU_BLOCK_TOKENS) if per_token else None
     return EngineInfo(
         model=model.name,
         backend="vllm",

@@ -57,7 +57,7 @@ class EngineSettings(_Section):
 
     model: str | None = Field(default=None, min_length=1)
     url: str | None = None
-    kv_cache_gib: float = Field(default=2.0, gt=0)
+    kv_cache_gib: int = Field(default=2, ge=1)
     kv_dtype: str = "auto"
     gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)
     threads: int = Field(default=0, ge=0)

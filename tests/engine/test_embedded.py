@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.base import EngineInfo
-from engine.embedded import CPU, CPU_BLOCK_TOKENS, EmbeddedEngine, EmbeddedSettings, device_name, preview
+from engine.embedded import CPU, CPU_BLOCK_TOKENS, EmbeddedEngine, EmbeddedSettings, _reason, device_name, preview
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
 from engine.rope import RopeScaling
@@ -45,8 +45,8 @@ def test_a_preview_on_a_cpu_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("_no_gpu")
-@pytest.mark.parametrize(("gib", "tokens"), [(0.5, 91 * 128), (1.0, 182 * 128), (8.0, 1456 * 128)])
-def test_the_cache_s_gibibytes_bound_its_tokens(gib: float, tokens: int) -> None:
+@pytest.mark.parametrize(("gib", "tokens"), [(1, 182 * 128), (2, 364 * 128), (8, 1456 * 128)])
+def test_the_cache_s_gibibytes_bound_its_tokens(gib: int, tokens: int) -> None:
     # 2³⁰ / (46,080 · 128) = 182.04
     found = preview(MODEL, EmbeddedSettings(8192, kv_cache_gib=gib))
     assert (found.kv_tokens, found.kv_block_tokens) == (tokens, CPU_BLOCK_TOKENS)
@@ -101,3 +101,10 @@ def test_without_vllm_the_ways_out_are_said(tmp_path: Path, monkeypatch: pytest.
     assert "fathom-rag[cpu]" in caught.value.hint
     assert "--engine URL" in caught.value.hint
     assert heard == []
+
+
+def test_the_reason_of_a_failed_start_is_the_line_that_says_why() -> None:
+    wrapped = "1 validation error for X\n  Value error, no room for 5 layers. [type=value_error]\n    For more: see\n"
+    assert _reason(ValueError(wrapped)) == "no room for 5 layers."
+    assert _reason(RuntimeError("first\nlast word\n")) == "last word"
+    assert _reason(MemoryError()) == "MemoryError"

@@ -10,7 +10,7 @@ import pytest
 
 from engine.base import Completion, Delta, Message, Sampling, complete
 from engine.embedded import EmbeddedEngine, EmbeddedSettings, preview
-from engine.errors import ContextError
+from engine.errors import ContextError, EngineReplyError
 from engine.models import DEFAULT_MODEL, ModelFiles, locate
 from engine.tokenizer import ChatTokenizer
 
@@ -42,9 +42,7 @@ def heard() -> list[str]:
 
 @pytest.fixture(scope="module")
 def engine(model: ModelFiles, log: Path, heard: list[str]) -> Iterator[EmbeddedEngine]:
-    running = EmbeddedEngine(
-        model, EmbeddedSettings(needed_tokens=2000, kv_cache_gib=1.0, threads=1), log, heard.append
-    )
+    running = EmbeddedEngine(model, EmbeddedSettings(needed_tokens=2000, kv_cache_gib=1, threads=1), log, heard.append)
     yield running
     running.close()
 
@@ -75,7 +73,7 @@ def test_it_says_what_it_runs(engine: EmbeddedEngine) -> None:
 
 
 def test_the_preview_said_the_same(engine: EmbeddedEngine, model: ModelFiles) -> None:
-    said = preview(model, EmbeddedSettings(needed_tokens=2000, kv_cache_gib=1.0, threads=1))
+    said = preview(model, EmbeddedSettings(needed_tokens=2000, kv_cache_gib=1, threads=1))
     for name in ("model", "backend", "device", "max_model_tokens", "native_tokens", "rope", "exact_tokens"):
         assert getattr(said, name) == getattr(engine.info, name), name
     if said.device == "cpu":
@@ -175,6 +173,8 @@ def test_closing_the_iterator_frees_the_request(engine: EmbeddedEngine, answer: 
     stream = engine.stream(QUESTION, Sampling(max_tokens=150))
     next(stream)
     assert engine._engine.has_unfinished_requests()
+    with pytest.raises(EngineReplyError, match="still writing another answer"):
+        engine.stream(QUESTION, Sampling(max_tokens=16))
     del stream
     assert not engine._engine.has_unfinished_requests()
     assert complete(engine, QUESTION, Sampling(max_tokens=16)).text == answer.text
@@ -188,7 +188,7 @@ from pathlib import Path
 from engine.base import Message, Sampling, complete
 from engine.embedded import EmbeddedEngine, EmbeddedSettings
 from engine.models import locate
-engine = EmbeddedEngine(locate(sys.argv[1]), EmbeddedSettings(12_000, kv_cache_gib=1.0, threads=1), Path(sys.argv[2]))
+engine = EmbeddedEngine(locate(sys.argv[1]), EmbeddedSettings(12_000, kv_cache_gib=1, threads=1), Path(sys.argv[2]))
 done = complete(engine, [Message("user", "Say hello.")], Sampling(max_tokens=4))
 inside = engine._engine.vllm_config.model_config.hf_text_config.rope_parameters
 print(json.dumps({"info": dataclasses.asdict(engine.info), "inside": inside, "text": done.text}))

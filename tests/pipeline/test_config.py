@@ -54,7 +54,7 @@ def test_the_nearest_project_file_above_counts(tmp_path: Path) -> None:
 
 
 def test_keys_of_more_than_one_word_come_from_the_environment(tmp_path: Path) -> None:
-    assert _load(tmp_path, environ={"FATHOM_ENGINE_KV_CACHE_GIB": "0.5"}).engine.kv_cache_gib == 0.5
+    assert _load(tmp_path, environ={"FATHOM_ENGINE_KV_CACHE_GIB": "3"}).engine.kv_cache_gib == 3
 
 
 def test_variables_of_other_rooms_and_programs_are_left_alone(tmp_path: Path) -> None:

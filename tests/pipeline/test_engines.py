@@ -115,7 +115,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
 @pytest.fixture
 def source(tmp_path: Path, started: list[Started]) -> EmbeddedSource:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    found = engine_source(EngineSettings(model=str(tmp_path), kv_cache_gib=1.0))
+    found = engine_source(EngineSettings(model=str(tmp_path), kv_cache_gib=1))
     assert isinstance(found, EmbeddedSource)
     return found
 
