@@ -24,13 +24,14 @@ setup: $(STAMPS)/model ## Install fathom with its CPU engine and fetch the bundl
 	  '$(BIN)/fathom index FOLDER                 index your own documents' \
 	  '$(BIN)/fathom ask "…"                      ask them'
 
+demo: export ASK := $(ASK)
 demo: $(STAMPS)/model ## Set up, index the sample data room, ask it a question
 	@echo '== indexing $(ROOM)'
 	@$(BIN)/fathom index $(ROOM) --collection .fathom
-	@echo; echo '== fathom ask "$(ASK)" --explain'
-	@$(BIN)/fathom ask "$(ASK)" --explain --collection .fathom
+	@printf '\n== fathom ask "%s" --explain\n' "$$ASK"
+	@$(BIN)/fathom ask "$$ASK" --explain --collection .fathom
 	@printf '\nTry next:\n  %s\n  %s\n  %s\n' \
-	  '$(BIN)/fathom ask "Which company supplies Marrowbay'"'"'s battery cells?"' \
+	  '$(BIN)/fathom ask "Which company supplies the battery cells of Marrowbay?"' \
 	  '$(BIN)/fathom search "liability cap" -k 3' \
 	  '$(BIN)/fathom doctor'
 
