@@ -66,7 +66,7 @@ $(STAMPS)/venv:
 	@$(PYTHON) -m venv $(VENV) && mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/packages: requirements/cpu.lock | $(STAMPS)/venv
-	@echo '== [2/4] packages of the CPU engine, pinned (about 1 GB, some minutes)'
+	@echo '== [2/4] packages of the CPU engine, pinned (4 GB on disk, some minutes)'
 	@$(PIP) install --progress-bar off --no-deps -r requirements/cpu.lock 2>&1 \
 	  | awk -v all="$$(grep -c == requirements/cpu.lock)" -v end="$$([ -t 1 ] && printf '\\r' || printf '\\n')" \
 	    '/^Collecting / { printf "  %3d of %d  %-48s%s", ++n, all, $$2, end; fflush() } \

@@ -16,7 +16,7 @@ from .store import NewChunk, Store
 from .tokens import terms
 from .walking import Candidate, Walk, printable
 
-BATCH_CHUNKS = 128  # embedded and committed together: what a killed run loses at most
+BATCH_CHUNKS = 128  # embedded and committed as soon as so many wait; a killed run loses what waits
 
 
 @dataclass(slots=True)
