@@ -42,7 +42,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument:
-    """What a loader makes of a file: text with tables as readable rows, and where its parts are."""
+    """What a loader makes of a file: text with tables as readable rows, and where its parts are.
+
+    `notes` say what of the file is not in the text, such as scanned pages; they are shown with the file.
+    """
 
     kind: str
     title: str
@@ -50,6 +53,7 @@ class LoadedDocument:
     pages: tuple[Page, ...] = ()
     headings: tuple[Heading, ...] = ()
     tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,11 @@ class FileRecord:
 
 @dataclass(slots=True)
 class IndexReport:
-    """What one indexing run did; names are paths relative to the indexed folder."""
+    """What one indexing run did; names are paths relative to the indexed folder.
+
+    `notes` say what of a file is not in its text; `interrupted`: the run was stopped before its end; `limited`: the
+    system lets the memory of loader processes be limited.
+    """
 
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -151,5 +159,8 @@ class IndexReport:
     removed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: bool = False
+    limited: bool = True
     chunks: int = 0
     seconds: float = 0.0

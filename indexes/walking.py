@@ -1,57 +1,114 @@
-"""Paths the user gave → files to read: hidden files, lock files and links to folders left out."""
+"""Paths the user gave → files to read, each with its size and time; what is not read carries its reason."""
 
+import errno
 import os
+import re
+import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from .errors import NothingToIndexError
 from .loaders import readable_suffixes
 
+_ARCHIVES = frozenset(".7z .bz2 .cab .gz .iso .jar .lz4 .rar .tar .tbz2 .tgz .txz .war .xz .zip .zst".split())
+_LINKED_FOLDER = "is a link to a folder, which is not followed; name the folder itself"
+_SPECIAL = {
+    stat.S_IFIFO: "is a named pipe, which is never opened",
+    stat.S_IFSOCK: "is a socket, which is never opened",
+    stat.S_IFCHR: "is a device, which is never opened",
+    stat.S_IFBLK: "is a device, which is never opened",
+}
+# Control characters, line and paragraph separators, marks that turn the direction of writing, lone surrogates.
+_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
+_ESCAPED = re.compile(rf"[{_UNSAFE}]|\\(?=x[0-9a-f]{{2}}|u[0-9a-f]{{4}})")
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file to look at. `name` is its path below the given folder; `skip` says why it is not read, or is empty."""
+    """A file to look at. `name` is its path below the given folder, printable; `skip` says why it is not read, or is
+    empty.
+
+    `size_bytes` and `mtime_ns` are of the moment of the walk, links followed; None where they could not be told.
+    """
 
     path: Path
     name: str
     skip: str = ""
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What lies below the given paths: the files, and the folders that were searched to the bottom."""
+    """What lies below the given paths: the files, and the folders that were searched.
+
+    `unsearched` are folders inside those that were not: unreadable ones and links. What was known of them before
+    may still be there.
+    """
 
     candidates: tuple[Candidate, ...]
     folders: tuple[Path, ...]
+    unsearched: tuple[Path, ...] = ()
 
 
 def walk(paths: Iterable[Path]) -> Walk:
-    """Files below the paths in a stable order, each once.
+    """Files below the paths in a stable order, each once; hidden ones and lock files of Office left out.
 
     In folders only files with a known suffix are read; a file that is named itself is read whatever its
-    suffix. Raises NothingToIndexError for a path that is missing and where nothing can be read.
+    suffix. Links to files are read, links to folders are not followed. Raises NothingToIndexError for a path
+    that is missing and where nothing can be read.
     """
-    found: dict[Path, Candidate] = {}
-    folders: list[Path] = []
     paths = list(paths)
+    walker = _Walker()
     for given in paths:
         path = _found(given)
-        if path.is_dir():
-            if not os.access(path, os.R_OK | os.X_OK):
-                raise NothingToIndexError(f"the folder {printable(str(given))} cannot be read", "check its permissions")
-            folders.append(path)
-            for candidate in _below(path):
-                found.setdefault(candidate.path, candidate)
+        if not path.is_dir():
+            walker.take_named(path)
+        elif os.access(path, os.R_OK | os.X_OK):
+            walker.take_folder(path)
         else:
-            found[path] = Candidate(path, printable(path.name), "" if path.is_file() else "is not a regular file")
-    if not any(not candidate.skip for candidate in found.values()):
+            raise NothingToIndexError(f"the folder {printable(str(given))} cannot be read", "check its permissions")
+    if not any(not candidate.skip for candidate in walker.found.values()):
         given_names = ", ".join(printable(str(path)) for path in paths)
         raise NothingToIndexError(
             f"no readable documents in {given_names or 'the given paths'}",
             f"fathom reads {' '.join(readable_suffixes())}",
         )
-    return Walk(tuple(found.values()), tuple(folders))
+    return Walk(tuple(walker.found.values()), tuple(walker.folders), tuple(walker.unsearched))
+
+
+def printable(path: str) -> str:
+    r"""The path as text that is safe on a terminal and in a database; `unprintable` turns it back.
+
+    Bytes that are not UTF-8 and ASCII control characters become `\xff`, other characters that would not show or
+    would turn the line around `\u0085`. A backslash stays unless what follows makes it look like such an escape;
+    then it is `\x5c`.
+    """
+    if path.isascii() and path.isprintable() and "\\" not in path:
+        return path
+    return _ESCAPED.sub(lambda match: _escape(ord(match[0])), path)
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
+
+
+def unprintable(name: str) -> str:
+    """The path that `printable` made `name` of, as Python's file functions take it."""
+
+    def unescape(match: re.Match[str]) -> str:
+        if match[2]:
+            return chr(int(match[2], 16))
+        code = int(match[1], 16)
+        return chr(code if code < 0x80 else code + 0xDC00)
+
+    return _ESCAPE.sub(unescape, name)
 
 
 def _found(given: Path) -> Path:
@@ -66,30 +123,96 @@ def _found(given: Path) -> Path:
     raise NothingToIndexError(f"{printable(str(given))[:200]} {reason}", "check the spelling, or give another path")
 
 
-def printable(path: str) -> str:
-    """The path with bytes that are not UTF-8 written as `\\udc…` escapes."""
-    return path.encode("utf-8", "backslashreplace").decode()
+class _Walker:
+    """Collects candidates; folders wait on a list of its own, so that no depth exhausts Python's stack."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Candidate] = {}  # by path
+        self.folders: list[Path] = []
+        self.unsearched: list[Path] = []
+        self._spellings: dict[tuple[int, int, str], str] = {}  # device, inode, path without case
+
+    def take_named(self, path: Path) -> None:
+        """A file that the user named itself."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise NothingToIndexError(
+                f"{printable(str(path))[:200]} cannot be looked up: {error.strerror or error}",
+                "check its permissions, or give another path",
+            ) from error
+        self._add(str(path), printable(path.name), status, "")
+
+    def take_folder(self, root: Path) -> None:
+        self.folders.append(root)
+        waiting = [(str(root), "")]
+        while waiting:
+            folder, prefix = waiting.pop()
+            below: list[tuple[str, str]] = []
+            for entry in self._listed(folder, prefix):
+                name = prefix + entry.name
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append((entry.path, name + "/"))
+                    elif entry.is_dir():
+                        self._leave(entry.path, name, _LINKED_FOLDER)
+                    elif not entry.name.startswith("~$"):
+                        self._take(entry, name)
+                except OSError as error:
+                    circle = error.errno == errno.ELOOP
+                    reason = "is a link to nothing" if circle else f"cannot be looked up: {error.strerror}"
+                    self._refuse(entry.path, name, reason)
+            waiting.extend(reversed(below))
+
+    def _listed(self, folder: str, prefix: str) -> Iterator[os.DirEntry[str]]:
+        """What a folder holds by name, hidden entries left out; one that cannot be read is noted with its reason."""
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+        except FileNotFoundError:  # gone since its parent was read
+            return
+        except OSError as error:
+            self._leave(folder, prefix.rstrip("/") or ".", f"is a folder that cannot be read: {error.strerror}")
+            return
+        yield from listed
+
+    def _take(self, entry: os.DirEntry[str], name: str) -> None:
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            if entry.is_symlink():  # else gone since its folder was read
+                self._refuse(entry.path, name, "is a link to nothing")
+            return
+        stem, dot, ending = entry.name.rpartition(".")
+        self._add(entry.path, printable(name), status, _why_not_kind(dot + ending if stem else ""))
+
+    def _add(self, path: str, name: str, status: os.stat_result, skip: str) -> None:
+        if path in self.found:
+            return
+        if not stat.S_ISREG(status.st_mode):
+            skip = _SPECIAL.get(stat.S_IFMT(status.st_mode), "is not a regular file")
+        # Where the file system ignores case, one file can be reached by several spellings of its path.
+        spelling = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+        first = self._spellings.setdefault((status.st_dev, status.st_ino, spelling), path)
+        if first != path and not skip:
+            skip = f"is the same file as {printable(first)}"
+        self.found[path] = Candidate(Path(path), name, skip, status.st_size, status.st_mtime_ns)
+
+    def _refuse(self, path: str, name: str, reason: str) -> None:
+        self.found.setdefault(path, Candidate(Path(path), printable(name), reason))
+
+    def _leave(self, folder: str, name: str, reason: str) -> None:
+        """Names a folder that is not searched."""
+        self.unsearched.append(Path(folder))
+        self._refuse(folder, name, reason)
 
 
-def _below(root: Path) -> Iterator[Candidate]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            if file.startswith((".", "~$")):
-                continue
-            path = Path(folder, file)
-            name = path.relative_to(root).as_posix()
-            yield Candidate(path, printable(name), _why_not(path))
-
-
-def _why_not(path: Path) -> str:
-    if printable(str(path)) != str(path):
-        return "its name is not valid UTF-8; rename it"
-    if not path.exists():
-        return "is a link to nothing"
-    if not path.is_file():
-        return "is not a regular file"
-    if path.suffix.lower() not in readable_suffixes():
-        kind = path.suffix or "no suffix"
-        return f"{kind}: not a kind that is read from folders; name the file itself to read it as text"
-    return ""
+@lru_cache(maxsize=1000)
+def _why_not_kind(suffix: str) -> str:
+    """Why a file of this suffix is not read from a folder; empty where it is."""
+    if suffix.lower() in readable_suffixes():
+        return ""
+    kind = printable(suffix.strip(".") and suffix) or "no suffix"
+    if suffix.lower() in _ARCHIVES:
+        return f"{kind}: an archive; unpack it and index the folder"
+    return f"{kind}: not a kind that is read from folders; name the file itself to have it read by its content"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves fathom-rag[cpu] and [dev] in a scratch environment and writes cpu.lock and dev.lock. Usage: relock.sh PYTHON
+# Resolves fathom-rag[cpu] and [ocr,dev] in a scratch environment and writes cpu.lock and dev.lock. Usage: relock.sh PYTHON
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -8,15 +8,15 @@ trap 'rm -rf "$scratch"' EXIT
 pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check)
 torch=$(sed -n 's/^torch==//p' requirements/cpu.lock)
 
-freeze() { # names and versions, without local parts, fathom itself and what does not match this torch
+freeze() { # names and versions, without local parts, fathom itself, what does not match this torch, and what reports on users
   "${pip[@]}" freeze --all --exclude-editable |
     sed -E 's/\+[a-z0-9.]+$//; s/ @ .*//' |
-    grep -viE '^(pip|fathom-rag|torchvision|torchaudio|torchcodec)(=|$)' | tr '[:upper:]_' '[:lower:]-' | LC_ALL=C sort
+    grep -viE '^(pip|fathom-rag|torchvision|torchaudio|torchcodec|openvino-telemetry)(=|$)' | tr '[:upper:]_' '[:lower:]-' | LC_ALL=C sort
 }
 
 "${pip[@]}" install --quiet "torch==$torch" ".[cpu]"
 freeze >"$scratch/cpu"
-"${pip[@]}" install --quiet "torch==$torch" ".[cpu,dev]"
+"${pip[@]}" install --quiet "torch==$torch" ".[cpu,ocr,dev]"
 freeze >"$scratch/all"
 {
   sed -n '/^#/p' requirements/cpu.lock

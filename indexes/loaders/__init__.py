@@ -1,86 +1,110 @@
 """Files → documents: the registry that finds a loader by content first and suffix second."""
 
 import re
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from ..documents import LoadedDocument
-from ..errors import LoadError, UnsupportedError
-from .parts import MAX_FILE_MIB
+from ..errors import LoadError
+from . import sniffing
+from .limits import LoadLimits
+from .parts import check_length
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_SUFFIX_KINDS = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".txt": "text",
-    ".text": "text",
-    ".log": "text",
-    ".rst": "text",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".docx": "docx",
-    ".pdf": "pdf",
-}
-_BINARY_KINDS = ("docx", "pdf")
+__all__ = ["LoadLimits", "load", "readable_suffixes", "sniff"]
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
-class LoadLimits:
-    """What a file may cost. A file over a limit fails with a reason and is never cut."""
+class _Format:
+    """A kind of file: its suffixes, its loader as `module:function`, and what gives it away.
 
-    max_file_mib: int = MAX_FILE_MIB
-    max_characters: int = 20_000_000
+    A packed kind is known by a member of its zip; a text kind by how its text begins. `binary` kinds are never told by
+    the suffix alone: a file with such a suffix that is text is read as text.
+    """
+
+    kind: str
+    suffixes: tuple[str, ...]
+    loader: str
+    member: re.Pattern[str] | None = None
+    begins: Callable[[str], bool] = _never
+    binary: bool = False
+
+
+# In the order in which marks are tried. The suffixes from before 2007 are here because HTML, RTF and newer files often
+# carry them; the true ones are refused with a reason.
+_FORMATS = (
+    _Format("pdf", (".pdf",), "pdf:load_pdf", binary=True),
+    _Format("docx", (".docx", ".doc"), "word:load_docx", re.compile(r"word/document\d*\.xml"), binary=True),
+    _Format("pptx", (".pptx", ".ppt"), "slides:load_pptx", re.compile(r"ppt/presentation\.xml"), binary=True),
+    _Format("xlsx", (".xlsx", ".xlsm", ".xls"), "workbook:load_xlsx", re.compile(r"xl/workbook\.xml"), binary=True),
+    _Format("epub", (".epub",), "epub:load_epub", re.compile(r"META-INF/container\.xml"), binary=True),
+    _Format("rtf", (".rtf",), "rtf:load_rtf", begins=lambda text: text.startswith("{\\rtf"), binary=True),
+    _Format("mbox", (".mbox",), "mail:load_mbox", begins=sniffing.begins_mbox),
+    _Format("eml", (".eml", ".msg"), "mail:load_eml", begins=sniffing.begins_mail),
+    _Format("html", (".html", ".htm", ".xhtml"), "html:load_html", begins=sniffing.begins_html),
+    _Format("json", (".json", ".jsonl", ".ndjson"), "records:load_json"),
+    _Format("csv", (".csv", ".tsv"), "tables:load_csv"),
+    _Format("markdown", (".md", ".markdown"), "text:load_markdown"),
+    _Format("text", (".txt", ".text", ".log", ".rst"), "text:load_text"),
+)
+_BY_KIND = {entry.kind: entry for entry in _FORMATS}
+_BY_SUFFIX = {suffix: entry for entry in _FORMATS for suffix in entry.suffixes}
+_NOTE_KINDS = ("markdown", "csv", "json")  # their suffix is believed over tags or headers at their start
 
 
 def readable_suffixes() -> tuple[str, ...]:
     """Suffixes that a folder is searched for."""
-    return tuple(_SUFFIX_KINDS)
+    return tuple(_BY_SUFFIX)
 
 
 def sniff(path: Path) -> str:
     """Kind of the file by its first bytes, and by its suffix where bytes cannot tell text kinds apart.
 
-    Raises LoadError for an empty, unreadable or encrypted file and UnsupportedError for other binaries.
+    Raises LoadError for an empty, unreadable or encrypted file and UnsupportedError, with its name, for a kind that no
+    loader reads.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(4096)
-    except OSError as error:
-        raise LoadError(f"cannot be opened: {error.strerror or error}") from error
-    if not head.strip(b"\x00 \t\r\n\f"):
-        if path.stat().st_size <= len(head):
-            raise LoadError("is empty")
-        raise UnsupportedError("begins with blank or NUL bytes: not a document")
-    kind = _SUFFIX_KINDS.get(path.suffix.lower(), "text")
+    head = sniffing.read_head(path)
+    named = _BY_SUFFIX.get(path.suffix.lower())
     # PDF readers allow bytes before the mark; a text that only speaks of PDF files holds it too.
-    if head.startswith(b"%PDF-") or (kind in _BINARY_KINDS and b"%PDF-" in head[:1024]):
+    if head.startswith(b"%PDF-") or (named and named.binary and b"%PDF-" in head[:1024]):
         return "pdf"
     if head.startswith(b"PK\x03\x04"):
-        return _sniff_zip(path)
-    if head.startswith(_OLE):
-        raise LoadError("is password-protected or in a pre-2007 Office format; save it as an open .docx")
-    if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnsupportedError("holds binary data, not a document that fathom reads")
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+        return _packed_kind(path)
+    sniffing.refuse_by_mark(path, head)
+    return _text_kind(head, named)
+
+
+def _packed_kind(path: Path) -> str:
+    from .containers import member_names
+
+    names: Set[str] = member_names(path)
+    for entry in _FORMATS:
+        if entry.member and any(entry.member.fullmatch(name) for name in names):
+            return entry.kind
+    raise sniffing.unread_zip(names)
+
+
+def _text_kind(head: bytes, named: _Format | None) -> str:
+    text = sniffing.head_text(head).lstrip("\r\n\t ")
+    for entry in _FORMATS:
+        if entry.begins(text) and not (named and named.kind in _NOTE_KINDS and entry.kind in ("eml", "mbox")):
+            return entry.kind
+    if named and named.kind == "mbox":
+        return "eml"  # it holds mail, yet not in the form of an mbox
+    if named and not named.binary and named.kind != "text":
+        return named.kind
+    if sniffing.begins_json_lines(text):
+        return "json"
+    if named and not named.binary:
+        return named.kind
+    if sniffing.begins_fragment(text):
         return "html"
-    return "text" if kind in _BINARY_KINDS else kind
-
-
-def _sniff_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise LoadError(f"is truncated or damaged ({error})") from error
-    if "word/document.xml" in names:
-        return "docx"
-    raise UnsupportedError("is an archive or an Office file of a kind that fathom does not read")
+    return "csv" if sniffing.looks_tabular(text) else "text"
 
 
 def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
@@ -96,17 +120,16 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
         )
     kind = sniff(path)
     try:
-        document = _storable(_loader(kind)(path))
+        document = _storable(_loader(kind)(path, limits))
     except LoadError:
         raise
+    except RecursionError as error:
+        raise LoadError("is nested too deeply to be read") from error
     except Exception as error:  # a library's bug on a hostile file, of whatever kind
         raise LoadError(f"cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
     if not document.text.strip():
         raise LoadError("holds no text" + (" (scanned pages need OCR first)" if kind == "pdf" else ""))
-    if len(document.text) > limits.max_characters:
-        raise LoadError(
-            f"holds {len(document.text):,} characters, over the limit of {limits.max_characters:,}; split it"
-        )
+    check_length(len(document.text), limits)
     return document
 
 
@@ -115,29 +138,33 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def _storable(document: LoadedDocument) -> LoadedDocument:
     """The document with NUL and lone surrogates, which no UTF-8 database holds, replaced one for one."""
-    if not _UNSTORABLE.search(document.text + document.title):
+
+    if not _UNSTORABLE.search(document.text) and not any(_UNSTORABLE.search(told) for told in _told(document)):
         return document
-    title = _UNSTORABLE.sub("\ufffd", document.title)
-    headings = tuple(replace(h, title=_UNSTORABLE.sub("\ufffd", h.title)) for h in document.headings)
-    tables = tuple(replace(t, header=_UNSTORABLE.sub("\ufffd", t.header)) for t in document.tables)
-    text = _UNSTORABLE.sub("\ufffd", document.text)
-    return replace(document, title=title, text=text, headings=headings, tables=tables)
+
+    def clean(text: str) -> str:
+        return _UNSTORABLE.sub("\ufffd", text)
+
+    return replace(
+        document,
+        title=clean(document.title),
+        text=clean(document.text),
+        headings=tuple(replace(heading, title=clean(heading.title)) for heading in document.headings),
+        tables=tuple(replace(table, header=clean(table.header)) for table in document.tables),
+        notes=tuple(clean(note) for note in document.notes),
+    )
 
 
-def _loader(kind: str) -> Callable[[Path], LoadedDocument]:
+def _told(document: LoadedDocument) -> Iterator[str]:
+    """Strings of a document that stand beside its text; most are parts of it, but for odd white space."""
+    yield document.title
+    yield from (heading.title for heading in document.headings)
+    yield from (table.header for table in document.tables)
+    yield from document.notes
+
+
+def _loader(kind: str) -> Callable[[Path, LoadLimits], LoadedDocument]:
     """The loader of a kind; each format's library is imported only when a file needs it."""
-    if kind == "pdf":
-        from .pdf import load_pdf
-
-        return load_pdf
-    if kind == "docx":
-        from .office import load_docx
-
-        return load_docx
-    if kind == "html":
-        from .html import load_html
-
-        return load_html
-    from . import text
-
-    return {"csv": text.load_csv, "markdown": text.load_markdown, "text": text.load_text}[kind]
+    module, _, function = _BY_KIND[kind].loader.partition(":")
+    loader: Callable[[Path, LoadLimits], LoadedDocument] = getattr(import_module(f".{module}", __name__), function)
+    return loader

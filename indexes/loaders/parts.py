@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..documents import Heading, LoadedDocument, Page, Table
+from ..errors import LoadError
+from .limits import LoadLimits
 
-MAX_FILE_MIB = 64
 MAX_TITLE_CHARACTERS = 200
+_MAX_MARKED_LINE = 1000  # characters; a longer line is no heading, fence or mail header
 
 _SPACES = re.compile(r"[^\S\n]+")
 _NUMBERED = re.compile(
@@ -28,20 +30,35 @@ def clean_line(line: str) -> str:
     return _SPACES.sub(" ", "".join(c for c in line if c == "\t" or c >= " ")).strip()
 
 
-class DocumentBuilder:
-    """Grows a document's text block by block and remembers where pages, headings and tables lie."""
+def check_length(characters: int, limits: LoadLimits) -> None:
+    """Raises LoadError for more text than a document may hold."""
+    if characters > limits.max_characters:
+        raise LoadError(f"holds {characters:,} characters, over the limit of {limits.max_characters:,}; split it")
 
-    def __init__(self) -> None:
+
+class DocumentBuilder:
+    """Grows a document's text block by block and remembers where pages, headings and tables lie.
+
+    With limits it raises LoadError as soon as the text is too long, so that no loader piles up more.
+    """
+
+    def __init__(self, limits: LoadLimits | None = None) -> None:
         self._parts: list[str] = []
         self._length = 0
+        self._limits = limits
         self.pages: list[Page] = []
         self.headings: list[Heading] = []
         self.tables: list[Table] = []
+        self.notes: list[str] = []
 
     def block(self, text: str) -> None:
         """Appends a paragraph and a blank line."""
         if text:
             self._append(text + "\n\n")
+
+    def line(self, text: str) -> None:
+        """Appends a line without a blank one after it."""
+        self._append(text + "\n")
 
     def heading(self, level: int, title: str) -> None:
         """Appends a heading as a Markdown line."""
@@ -58,6 +75,37 @@ class DocumentBuilder:
             self.block("\n".join(lines))
             self.tables.append(Table(start, self._length, lines[0]))
 
+    def records(self, header: str, lines: Iterable[str]) -> None:
+        """Appends a table whose lines can each be read alone; the header line names the columns."""
+        start = self._length
+        self._append(header + "\n")
+        for line in lines:
+            self._append(line + "\n")
+        self.tables.append(Table(start, self._length, header))
+        self._append("\n")
+
+    def embed(self, document: LoadedDocument, below: int) -> None:
+        """Appends a whole document, its headings below level `below`; its pages are not this document's."""
+        start, text = self._length, document.text.strip("\n")
+        shift = start - (len(document.text) - len(document.text.lstrip("\n")))
+        self.block(text)
+        end = start + len(text)
+        for heading in document.headings:
+            self.headings.append(Heading(below + heading.level, heading.title, heading.start + shift))
+        for table in document.tables:
+            self.tables.append(Table(max(table.start + shift, start), min(table.end + shift, end), table.header))
+        self.notes.extend(document.notes)
+
+    def open_page(self, number: int) -> None:
+        """Ends the page before, if any, and begins another with what is appended next."""
+        self.close_page()
+        self.pages.append(Page(number, self._length, self._length))
+
+    def close_page(self) -> None:
+        """Stretches the page that was opened last to here."""
+        if self.pages:
+            self.pages[-1] = Page(self.pages[-1].number, self.pages[-1].start, self._length)
+
     def page(self, number: int, text: str) -> None:
         """Appends a page; pages touch, so every character belongs to one."""
         start = self._length
@@ -67,6 +115,8 @@ class DocumentBuilder:
     def _append(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
+        if self._limits:
+            check_length(self._length, self._limits)
 
     def build(self, kind: str, title: str) -> LoadedDocument:
         """The document; the title falls back to its first heading or line."""
@@ -75,7 +125,13 @@ class DocumentBuilder:
         tables = [Table(t.start, min(t.end, len(text)), t.header) for t in self.tables]
         name = title or (self.headings[0].title if self.headings else first_line(text))
         return LoadedDocument(
-            kind, name[:MAX_TITLE_CHARACTERS], text, tuple(pages), tuple(self.headings), tuple(tables)
+            kind,
+            name[:MAX_TITLE_CHARACTERS],
+            text,
+            tuple(pages),
+            tuple(self.headings),
+            tuple(tables),
+            tuple(self.notes),
         )
 
 
@@ -86,7 +142,7 @@ def pipe_row(cells: Iterable[str]) -> str:
 
 def first_line(text: str) -> str:
     """The first line with a letter or digit, or nothing."""
-    return next((squeeze(line) for line in text.splitlines() if any(c.isalnum() for c in line)), "")
+    return next((squeeze(line) for line in text.splitlines() if any(c.isalnum() for c in line[:_MAX_MARKED_LINE])), "")
 
 
 def markdown_headings(text: str) -> list[Heading]:
@@ -95,14 +151,16 @@ def markdown_headings(text: str) -> list[Heading]:
     offset, fence, previous, previous_start = 0, "", "", 0
     for line in text.splitlines(keepends=True):
         bare = line.strip()
-        if (match := _FENCE.match(line)) and (not fence or match[1].startswith(fence)):
+        if len(line) > _MAX_MARKED_LINE:
+            pass
+        elif (match := _FENCE.match(line)) and (not fence or match[1].startswith(fence)):
             fence = "" if fence else match[1]
         elif not fence:
             if match := _ATX.match(line.rstrip()):
                 headings.append(Heading(len(match[1]), match[2].strip("* "), offset))
             elif len(bare) >= 3 and set(bare) in ({"="}, {"-"}) and previous and not previous.startswith("|"):
                 headings.append(Heading(1 if bare[0] == "=" else 2, previous, previous_start))
-        previous, previous_start = bare, offset
+        previous, previous_start = bare[:_MAX_MARKED_LINE], offset
         offset += len(line)
     return headings
 
@@ -158,7 +216,7 @@ def mail_headings(text: str) -> list[Heading]:
     block: dict[str, str] = {}
     start = 0
     for line in [*text.splitlines(keepends=True), "\n"]:
-        if match := _MAIL_HEADER.match(line):
+        if match := _MAIL_HEADER.match(line[:_MAX_MARKED_LINE]):
             if not block:
                 start = offset
             block[match[1].lower()] = squeeze(match[2])

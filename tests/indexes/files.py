@@ -92,3 +92,93 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.setresuid(0, 0, 0)
+
+
+def package(members: Mapping[str, str | bytes]) -> bytes:
+    """A zip of members, compressed."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return raw.getvalue()
+
+
+def repacked(archive: bytes, changes: Mapping[str, str | bytes]) -> bytes:
+    """The zip with members replaced or added."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as source:
+        members: dict[str, str | bytes] = {name: source.read(name) for name in source.namelist()}
+    return package(members | dict(changes))
+
+
+def word(body: str) -> bytes:
+    """A Word file with this XML inside `w:body`, styles those of python-docx's template."""
+    with zipfile.ZipFile(io.BytesIO(docx())) as source:
+        document = source.read("word/document.xml").decode()
+    start, end = document.index("<w:body>") + len("<w:body>"), document.index("</w:body>")
+    return repacked(docx(), {"word/document.xml": document[:start] + body + document[end:]})
+
+
+def xlsx(
+    sheets: Mapping[str, Sequence[Sequence[object]]], formats: Mapping[str, str] | None = None, hidden: str = ""
+) -> bytes:
+    """An Excel file of sheets of rows; `formats` gives number formats by cell of the first sheet (`B2`)."""
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+        if name == hidden:
+            sheet.sheet_state = "hidden"
+    for cell, code in (formats or {}).items():
+        book.worksheets[0][cell].number_format = code
+    raw = io.BytesIO()
+    book.save(raw)
+    return raw.getvalue()
+
+
+def epub(chapters: Mapping[str, str], title: str = "A book", author: str = "Ada Byron") -> bytes:
+    """An EPUB of XHTML chapters in this order, packed in the opposite one."""
+    items = "".join(
+        f'<item id="c{number}" href="{name}" media-type="application/xhtml+xml"/>'
+        for number, name in enumerate(chapters)
+    )
+    spine = "".join(f'<itemref idref="c{number}"/>' for number in range(len(chapters)))
+    opf = (
+        '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f"<metadata><dc:title>{title}</dc:title><dc:creator>{author}</dc:creator></metadata>"
+        f"<manifest>{items}</manifest><spine>{spine}</spine></package>"
+    )
+    container = (
+        '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
+    )
+    texts = {f"OEBPS/{name}": text for name, text in reversed(list(chapters.items()))}
+    return package(
+        {"mimetype": "application/epub+zip", "META-INF/container.xml": container, "OEBPS/book.opf": opf} | texts
+    )
+
+
+def eml(
+    text: str = "", html: str = "", subject: str = "Price", attachments: Mapping[str, bytes] | None = None
+) -> bytes:
+    """A mail from Ada to Bo of 3 March 2025 with a text, an HTML body or both, and attachments."""
+    from email.message import EmailMessage
+
+    mail = EmailMessage()
+    mail["From"] = "Ada Byron <ada@example.org>"
+    mail["To"] = "Bo <bo@example.org>"
+    mail["Date"] = "Mon, 03 Mar 2025 10:00:00 +0000"
+    mail["Subject"] = subject
+    mail["Message-ID"] = "<1@example.org>"
+    if text or not html:
+        mail.set_content(text)
+    if html and text:
+        mail.add_alternative(html, subtype="html")
+    elif html:
+        mail.set_content(html, subtype="html")
+    for name, content in (attachments or {}).items():
+        mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes()

@@ -1,6 +1,5 @@
 """Walking: which files are candidates, against a walk by brute force, and paths that lead nowhere."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from indexes.errors import NothingToIndexError
 from indexes.loaders import readable_suffixes
-from indexes.walking import printable, walk
+from indexes.walking import walk
 from tests.indexes.files import open_folder, unprivileged, write
 
 _PART = st.sampled_from(["a", "b", ".git", "ünder", "two words", "~tmp"])
@@ -36,8 +35,10 @@ def test_a_walk_finds_what_brute_force_finds_in_a_stable_order(tree: list[tuple[
         assert len(found.candidates) == len(oracle)
         for candidate in found.candidates:
             assert bool(candidate.skip) != (candidate.path.suffix.lower() in readable_suffixes())
+            status = candidate.path.stat()
+            assert (candidate.size_bytes, candidate.mtime_ns) == (status.st_size, status.st_mtime_ns)
         assert found == walk([root])
-        assert found.folders == (root,)
+        assert (found.folders, found.unsearched) == ((root,), ())
 
 
 def test_each_file_comes_once_however_often_it_is_named(tmp_path: Path) -> None:
@@ -97,42 +98,3 @@ def test_a_folder_that_cannot_be_entered_is_named() -> None:
         closed.mkdir(mode=0)
         with unprivileged(), pytest.raises(NothingToIndexError, match=r"the folder .* cannot be read"):
             walk([closed])
-
-
-def test_links_that_loop_or_dangle_are_skipped_with_a_reason(tmp_path: Path) -> None:
-    write(tmp_path, {"x.md": "x"})
-    (tmp_path / "loop.md").symlink_to(tmp_path / "loop.md")
-    (tmp_path / "gone.md").symlink_to(tmp_path / "nothing")
-    (tmp_path / "self").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "good.md").symlink_to(tmp_path / "x.md")
-    assert {candidate.name: candidate.skip for candidate in walk([tmp_path]).candidates} == {
-        "loop.md": "is a link to nothing",
-        "gone.md": "is a link to nothing",
-        "good.md": "",
-        "x.md": "",
-    }
-
-
-def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
-    write(tmp_path, {"x.md": "x"})
-    os.mkfifo(tmp_path / "pipe.md")
-    skips = {candidate.name: candidate.skip for candidate in walk([tmp_path]).candidates}
-    assert skips == {"pipe.md": "is not a regular file", "x.md": ""}
-    with pytest.raises(NothingToIndexError, match="no readable documents in"):
-        walk([tmp_path / "pipe.md"])
-
-
-def test_a_name_that_is_not_utf8_is_skipped_and_can_be_printed(tmp_path: Path) -> None:
-    write(tmp_path, {"x.md": "x"})
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.md")).write_text("x")
-    bad = next(candidate for candidate in walk([tmp_path]).candidates if candidate.name != "x.md")
-    assert bad.name == "bad\\udcff.md"
-    assert bad.skip == "its name is not valid UTF-8; rename it"
-
-
-@given(st.text(st.characters()))
-def test_printable_paths_can_be_encoded_and_sound_ones_stay(path: str) -> None:
-    shown = printable(path)
-    shown.encode("utf-8")
-    if not any("\ud800" <= letter <= "\udfff" for letter in path):
-        assert shown == path

@@ -1,5 +1,6 @@
 """HTML files: what is text, what is dropped, and pages made to break a parser."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,89 @@ def test_xhtml_and_text_that_looks_like_a_file_name_give_no_warning(tmp_path: Pa
 )
 def test_the_encoding_is_found(tmp_path: Path, content: bytes) -> None:
     assert _load(tmp_path, content).text == "Zürich zahlt €68\n"
+
+
+LONG = "A sentence of the article that is about prices and nothing else at all. " * 12
+LINKS = "".join(f"<li><a href='/{name}'>{name}</a></li>" for name in ("Home", "About", "Shop", "Contact", "Help"))
+
+
+@pytest.mark.parametrize(
+    "furniture",
+    [
+        "<div class='main-menu'><a>Home</a> <a>Shop</a></div>",
+        f"<ul>{LINKS}</ul>",
+        "<div id='cookie-banner'>We use cookies. <button>Accept</button></div>",
+        "<ol class='breadcrumb'><li><a>Home</a></li><li>Prices</li></ol>",
+        "<div class='share-buttons'>Share this page</div>",
+        "<section class='related-posts'><a>Another article</a></section>",
+        "<div role='navigation'>secret</div>",
+        "<div class='sidebar widget'>Advertise here</div>",
+        "<div style='display: none'>secret</div>",
+        "<p hidden>secret</p>",
+        "<form><input value='x'>Search the site</form>",
+        "<aside>secret</aside>",
+    ],
+)
+def test_what_surrounds_the_main_text_is_left_out(tmp_path: Path, furniture: str) -> None:
+    text = _load(tmp_path, _page(f"{furniture}<h1>Prices</h1><p>{LONG}</p>{furniture}")).text
+    assert text == f"# Prices\n\n{LONG.strip()}\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<form id='aspnetForm'><h1>Prices</h1><p>{LONG}</p></form>",
+        f"<div class='content with-sidebar'><p>{LONG}</p></div>",
+        f"<div id='cookies'><h2>Cookies</h2><p>{LONG}</p></div><p>short</p>",
+        f"<main>Skip</main><div>{LONG}</div>",
+        f"<article>teaser</article><div>{LONG}</div>",
+        f"<table><tr><td>{LONG}<h2>Inside</h2></td><td>x</td></tr></table>",
+        f"<div style='font:10pt'><font>{LONG}</font></div>",
+        f"<ul><li>{LONG}</li></ul>",
+    ],
+)
+def test_the_content_of_a_plain_page_is_never_lost(tmp_path: Path, body: str) -> None:
+    assert LONG.strip() in _load(tmp_path, _page(body)).text
+
+
+def test_a_page_that_is_nothing_but_links_keeps_them(tmp_path: Path) -> None:
+    text = _load(tmp_path, _page(f"<ul>{LINKS}</ul>")).text
+    assert text == "- Home\n\n- About\n\n- Shop\n\n- Contact\n\n- Help\n"
+    assert _load(tmp_path, _page(f"<nav><ul>{LINKS}</ul></nav>")).text == text
+
+
+def test_nested_lists_keep_their_marks(tmp_path: Path) -> None:
+    text = _load(tmp_path, _page("<ul><li>a<ul><li>b</li></ul></li><li><p>c</p></li></ul><p>d</p>")).text
+    assert text == "- a\n\n- b\n\n- c\n\nd\n"
+
+
+def test_preformatted_text_keeps_its_lines(tmp_path: Path) -> None:
+    assert _load(tmp_path, _page("<pre>\na  b\n  c\n</pre>")).text == "a  b\n  c\n"
+
+
+def test_signs_join_their_figures_and_spacing_columns_go(tmp_path: Path) -> None:
+    rows = (
+        "<tr><td></td><td></td><td colspan='2'>2025</td><td></td><td colspan='2'>2024</td></tr>"
+        "<tr><td>Net</td><td></td><td>$</td><td>11</td><td></td><td>$</td><td>9</td></tr>"
+        "<tr><td>Loss</td><td></td><td>(</td><td>3</td><td>)</td><td></td><td>4</td><td>%</td></tr>"
+    )
+    lines = _load(tmp_path, _page(f"<table>{rows}</table>")).text.splitlines()
+    assert lines == ["|  | 2025 |  | 2024 |  |", "| Net |  | $11 |  | $9 |", "| Loss |  | (3) |  | 4% |"]
+
+
+def test_tall_cells_are_told_in_each_row_and_absurd_spans_are_cut(tmp_path: Path) -> None:
+    rows = "<tr><td rowspan='2'>North</td><td>a</td></tr><tr><td>b</td></tr><tr><td colspan='99999999'>c</td></tr>"
+    text = _load(tmp_path, _page(f"<table>{rows}</table>")).text
+    assert text.startswith("| North | a |\n| North | b |\n| c |  |")
+    assert len(text) < 500
+
+
+def test_a_closed_empty_title_of_xhtml_does_not_swallow_the_page(tmp_path: Path) -> None:
+    xhtml = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body><p>kept<a id="x"/></p></body></html>'
+    assert _load(tmp_path, xhtml).text == "kept\n"
+
+
+@pytest.mark.parametrize("content", ["<" * 200_000 + "x", "<!--" * 50_000 + "x", "<p>x" + "<table><tr><td>" * 5000])
+def test_markup_without_end_gives_text_or_a_reason(tmp_path: Path, content: str) -> None:
+    with suppress(LoadError):
+        assert _load(tmp_path, content).text.strip()

@@ -1,16 +1,24 @@
 """Sniffing, limits and refusals: which loader a file gets, and the reason where it gets none."""
 
+import bz2
+import gzip
 import io
+import lzma
 import random
+import re
+import struct
+import tarfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from indexes.errors import LoadError, UnsupportedError
 from indexes.loaders import LoadLimits, load, readable_suffixes, sniff
-from tests.indexes.files import OLE, docx, open_folder, pdf, unprivileged
+from tests.indexes.files import OLE, docx, eml, epub, open_folder, package, pdf, unprivileged, xlsx
 
 TEXT_PDF = pdf([[("Cells cost 68 euros.", 10)]])
 WORD = docx([("Normal", "Cells cost 68 euros.")])
@@ -62,7 +70,7 @@ def test_a_file_of_other_white_space_holds_no_text(tmp_path: Path, blank: str) -
     ("content", "error", "reason"),
     [
         (b"\x00" * 5000 + b"x", UnsupportedError, "begins with blank or NUL bytes"),
-        (b"\x7fELF\x02\x01\x01\x00\x00\x00\x00code", UnsupportedError, "holds binary data"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\x00\x00code", UnsupportedError, r"is a program \(ELF binary\)"),
         (b"words " * 1000 + b"\x00\x01\x02", UnsupportedError, "holds binary data"),
         (b"\xff\xfeh\x00i", LoadError, "is damaged utf-16 text: truncated data"),
         (b"\xef\xbb\xbfwords \xff", LoadError, "is damaged utf-8-sig text: invalid start byte"),
@@ -84,10 +92,10 @@ def test_a_file_that_is_no_text_is_refused_with_its_reason(
 def test_an_archive_that_is_no_word_file_is_unsupported(tmp_path: Path) -> None:
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("notes.txt", "words")
     path = tmp_path / "figures.docx"
     path.write_bytes(raw.getvalue())
-    with pytest.raises(UnsupportedError, match="an Office file of a kind that fathom does not read"):
+    with pytest.raises(UnsupportedError, match=r"^is an archive \(zip\); unpack it and index the folder$"):
         load(path)
 
 
@@ -165,5 +173,166 @@ def test_a_damaged_file_gives_text_or_a_load_error_and_nothing_else(tmp_path: Pa
 def test_every_suffix_that_folders_are_searched_for_has_a_loader(tmp_path: Path) -> None:
     for suffix in readable_suffixes():
         path = tmp_path / f"a{suffix}"
-        path.write_bytes({".pdf": TEXT_PDF, ".docx": WORD}.get(suffix, b"Cells cost 68 euros."))
+        named = {".pdf": TEXT_PDF, ".docx": WORD, ".json": b'["68 euros"]', ".jsonl": b"[68]\n" + b'"68 euros"'}
+        named[".ndjson"] = named[".jsonl"]
+        path.write_bytes(named.get(suffix, b"Cells cost 68 euros."))
         assert "68 euros" in load(path).text
+
+
+HTML = b"<!DOCTYPE html><html><body><p>68 euros</p></body></html>"
+TABLE = b"name,price,place\ncell,68,Oslo\npack,70,Rome\nbolt,1,Bonn\n"
+MAIL = eml("68 euros")
+BOX = b"From a@example.org Mon Mar  3 10:00:00 2025\n" + MAIL
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.txt", xlsx({"S": [["a"], ["b"]]}), "xlsx"),
+        ("a.zip", xlsx({"S": [["a"], ["b"]]}), "xlsx"),
+        ("a.zip", epub({"c.xhtml": "<p>x</p>"}), "epub"),
+        ("a.doc", HTML, "html"),
+        ("a.xls", b"<table><tr><td>68</td></tr></table>", "html"),
+        ("a.pdf", HTML, "html"),
+        ("a.pdf", b"<?xml version='1.0'?>\n<!-- made by x -->\n" + HTML, "html"),
+        ("a.txt", b"<SEC-DOCUMENT>\n<TYPE>10-K\n<TEXT>\n<HTML><BODY>68</BODY></HTML>", "html"),
+        ("a.md", b'<div align="center">68</div>\n\n# Title\n', "markdown"),
+        ("a.doc", b"{\\rtf1 68 euros}", "rtf"),
+        ("a.dat", TABLE, "csv"),
+        ("a.dat", TABLE.replace(b",", b"\t"), "csv"),
+        ("a.dat", b"One, two, three.\nMore words, then none.\nAnd so on.\n", "text"),
+        ("a", MAIL, "eml"),
+        ("a.txt", MAIL, "eml"),
+        ("a.txt", b"From: Ada\nSubject: Price\n\nonly copied\n", "text"),
+        ("a.eml", b"Subject: 68\n\nwords\n", "eml"),
+        ("a", BOX, "mbox"),
+        ("a.mbox", BOX, "mbox"),
+        ("a.mbox", MAIL, "eml"),
+        ("a.txt", b"From now on it costs 68.\nReally: yes\n", "text"),
+        ("a.log", b'{"a": 1}\n{"a": 2}\n', "json"),
+        ("a.txt", b'{"a": 1} and other words\nmore\n', "text"),
+        ("a.txt", b"GIF89a is the name of a format.\n", "text"),
+        ("a.txt", b"The ftyp box comes first.\n", "text"),
+        ("a.html", "<p>68 euros</p>".encode("utf-16"), "html"),
+        ("a.doc", HTML.decode().encode("utf-16-le"), "html"),
+    ],
+)
+def test_formats_are_told_by_what_they_hold(tmp_path: Path, name: str, content: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert sniff(path) == kind
+    assert load(path).kind == kind
+
+
+def _ole(stream: str) -> bytes:
+    """The head of an OLE file: sectors of 512 bytes, the directory in the first of them."""
+    head = bytearray(OLE)
+    head[30:32] = (9).to_bytes(2, "little")
+    return bytes(head) + stream.encode("utf-16-le").ljust(512, b"\x00")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (package({"a.txt": "words"}), "is an archive (zip); unpack it and index the folder"),
+        (package({}), "is an archive (zip, and empty); unpack it and index the folder"),
+        (package({"META-INF/MANIFEST.MF": ""}), "is an archive (jar); unpack it and index the folder"),
+        (package({"xl/workbook.bin": ""}), "is a binary Excel file (.xlsb); save it as .xlsx"),
+        (package({"content.xml": ""}), "is an OpenDocument file; save it as .docx, .xlsx or .pptx"),
+        (gzip.compress(b"words"), "is an archive (gzip); unpack it and index the folder"),
+        (bz2.compress(b"words"), "is an archive (bzip2); unpack it and index the folder"),
+        (lzma.compress(b"words"), "is an archive (xz); unpack it and index the folder"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is an archive (7z); unpack it and index the folder"),
+        (b"Rar!\x1a\x07\x01\x00", "is an archive (rar); unpack it and index the folder"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "is an archive (zstd); unpack it and index the folder"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is an image (PNG); it holds no text to index"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is an image (JPEG); it holds no text to index"),
+        (b"ID3\x03\x00\x00", "is a sound file (MP3); it holds no text to index"),
+        (b"\x00\x00\x00\x18ftypmp42", "is a film or sound file (MP4); it holds no text to index"),
+        (b"SQLite format 3\x00\x10", "is a database (SQLite); it holds no text to index"),
+        (_ole("WordDocument"), "is a Word file from before 2007; save it as .docx"),
+        (_ole("Workbook"), "is an Excel file from before 2007; save it as .xlsx"),
+        (_ole("PowerPoint Document"), "is a PowerPoint file from before 2007; save it as .pptx"),
+        (_ole("__substg1.0_0037001F"), "is an Outlook message (.msg); save it as .eml"),
+    ],
+)
+def test_what_no_loader_reads_is_refused_by_its_name(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "a.docx"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedError, match=f"^{re.escape(reason)}$"):
+        load(path)
+
+
+def test_a_tar_is_refused_by_its_name_and_a_locked_office_file_asks_for_a_copy(tmp_path: Path) -> None:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.txt"))
+    path = tmp_path / "a.txt"
+    path.write_bytes(raw.getvalue())
+    with pytest.raises(UnsupportedError, match=r"^is an archive \(tar\); unpack it and index the folder$"):
+        load(path)
+    path.write_bytes(_ole("EncryptedPackage"))
+    with pytest.raises(LoadError, match=r"^is an Office file with a password; save a copy without one$"):
+        load(path)
+
+
+def test_an_encrypted_zip_says_so(tmp_path: Path) -> None:
+    content = bytearray(WORD)
+    with zipfile.ZipFile(io.BytesIO(WORD)) as archive:
+        content[archive.start_dir + 8] |= 1  # the flag of the first member in the directory
+    path = tmp_path / "a.docx"
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=r"^is encrypted; save a copy without a password$"):
+        load(path)
+
+
+def test_a_zip_that_claims_a_bloated_list_of_members_is_not_listed(tmp_path: Path) -> None:
+    content = bytearray(WORD)
+    struct.pack_into("<I", content, content.rindex(b"PK\x05\x06") + 12, 100 * 2**20)
+    path = tmp_path / "a.docx"
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=r"^has a list of members of 100 MiB, over 8 MiB$"):
+        load(path)
+
+
+SAMPLES = {
+    "a.docx": WORD,
+    "a.xlsx": xlsx({"S": [["a", "b"], ["c", 1]], "T": [["d"], [2]]}),
+    "a.epub": epub({"c.xhtml": "<h1>T</h1><p>x</p><table><tr><td>a</td><td>b</td></tr></table>"}),
+    "a.eml": eml("words", attachments={"t.csv": TABLE, "m.docx": WORD, "page.html": HTML}),
+    "a.mbox": BOX + b"\n\n" + BOX,
+    "a.html": HTML,
+    "a.jsonl": b'{"a": 1}\n{"a": [1, 2]}\n',
+    "a.csv": TABLE,
+    "a.rtf": b"{\\rtf1 INTRO\\par words\\par}",
+    "a.md": b"---\nauthor: x\n---\n# T\n\n| a |\n|---|\n| 1 |\n",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_parts_stand_where_they_say_in_every_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(SAMPLES[name])
+    document = load(path)
+    text = document.text
+    starts = [heading.start for heading in document.headings]
+    assert starts == sorted(starts)
+    for heading in document.headings:
+        assert heading.title in text[heading.start : heading.end_of_line(text)]
+    for table in document.tables:
+        assert 0 <= table.start < table.end <= len(text)
+        assert text[table.start : table.end].startswith(table.header)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in ("a.docx", "a.md")])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_bytes_changed_at_random_give_text_or_a_load_error(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    content = bytearray(SAMPLES[name])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    path = tmp_path / name
+    path.write_bytes(bytes(content[:cut]) if data.draw(st.booleans()) else bytes(content))
+    with suppress(LoadError):
+        assert load(path).text.strip()

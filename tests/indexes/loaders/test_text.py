@@ -1,52 +1,19 @@
-"""Text, Markdown and CSV: encodings, structure, and tables that are not rectangles."""
+"""Text, Markdown and CSV: structure, and tables that are not rectangles."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from indexes.documents import LoadedDocument
-from indexes.errors import LoadError, UnsupportedError
+from indexes.errors import LoadError
 from indexes.loaders import load
 from indexes.loaders.parts import mail_headings, markdown_headings, markdown_tables, plain_headings
-from indexes.loaders.text import decode
-
-GERMAN = "Die Straße nach Zürich führt über Köln. Müller zahlt 5 € für das Frühstück – “gut”.\n"
 
 
 def _load(tmp_path: Path, name: str, content: str | bytes) -> LoadedDocument:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return load(path)
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufeff")))
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_decoding_gives_back_the_text_with_unix_line_ends(encoding: str, text: str) -> None:
-    assert decode(text.encode(encoding)) == text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def test_big_endian_utf16_is_decoded_by_its_mark() -> None:
-    assert decode(b"\xfe\xff" + GERMAN.encode("utf-16-be")) == GERMAN
-
-
-def test_cp1252_is_found_wherever_its_first_byte_stands() -> None:
-    assert decode(GERMAN.encode("cp1252")) == GERMAN
-    plain = "Plain words without accents. " * 9000  # 261,000 bytes of ASCII first
-    assert decode((plain + GERMAN).encode("cp1252")) == plain + GERMAN
-
-
-@given(st.binary(max_size=300))
-def test_bytes_give_text_or_a_load_error(data: bytes) -> None:
-    with suppress(LoadError):
-        assert isinstance(decode(data), str)
-
-
-def test_nul_bytes_are_binary() -> None:
-    with pytest.raises(UnsupportedError, match="holds binary data, not text"):
-        decode(b"a\x00b")
 
 
 def test_form_feeds_end_lines(tmp_path: Path) -> None:
@@ -92,6 +59,31 @@ def test_a_markdown_file_is_kept_as_it_stands(tmp_path: Path) -> None:
     document = _load(tmp_path, "a.md", text)
     assert (document.text, document.title) == (text, "Late")
     assert _load(tmp_path, "b.md", "## Second level\nx").title == "Second level"
+
+
+@pytest.mark.parametrize(
+    ("content", "title", "text"),
+    [
+        (
+            "---\ntitle: 'A name'\nauthor: Ada\ntags: [a, b]\n---\n\n# One\nx\n",
+            "A name",
+            "author: Ada; tags: [a, b]\n\n# One\nx\n",
+        ),
+        ('+++\ntitle = "A name"\n+++\nx\n', "A name", "x\n"),
+        ("---\nnested:\n  a: 1\n---\n# One\n", "One", "# One\n"),
+        ("---\n\nA rule above, and no front matter.\n", "A rule above, and no front matter.", None),
+    ],
+)
+def test_front_matter_gives_the_title_and_one_line(tmp_path: Path, content: str, title: str, text: str | None) -> None:
+    document = _load(tmp_path, "a.md", content)
+    assert (document.title, document.text) == (title, content if text is None else text)
+    for heading in document.headings:
+        assert document.text[heading.start :].startswith("# " + heading.title)
+
+
+def test_lines_made_for_backtracking_are_read_as_text(tmp_path: Path) -> None:
+    for content in ("# " + " " * 500_000 + "x", "`" * 500_000, "|" * 500_000):
+        assert _load(tmp_path, "a.md", content + "\nwords\n").text.endswith("words\n")
 
 
 # Plain text
@@ -181,6 +173,18 @@ def test_doubled_quotes_are_read_wherever_they_first_stand(tmp_path: Path) -> No
 def test_a_single_column_and_missing_names_are_read(tmp_path: Path) -> None:
     assert _load(tmp_path, "a.csv", "name\ncell\n").text == "columns: name\nname: cell\n"
     assert _load(tmp_path, "b.csv", "a,,c\n1,2,3\n").text.splitlines()[1] == "a: 1; column 2: 2; c: 3"
+
+
+def test_a_row_of_more_cells_than_any_table_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"^has a row of 20,000 cells, over the limit of 16,384"):
+        _load(tmp_path, "a.csv", "a," * 19_999 + "a\n")
+
+
+def test_titles_above_the_names_stand_as_text_and_years_may_name_columns(tmp_path: Path) -> None:
+    text = _load(tmp_path, "a.csv", "Sales report\n\nregion,2024,2025\nNorth,1,2\nSouth,3,4\n").text
+    assert text == "Sales report\n\ncolumns: region, 2024, 2025\nregion: North; 2024: 1; 2025: 2\n" + (
+        "region: South; 2024: 3; 2025: 4\n"
+    )
 
 
 def test_a_table_without_rows_and_one_with_an_endless_cell_say_so(tmp_path: Path) -> None:
