@@ -5,9 +5,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import PurePosixPath
 
 from .documents import LoadedDocument
+from .tokens import query_terms
 
+SEPARATOR = " › "  # between the parts of a context: folders, title, headings, columns
 MAX_SECTION_CHARACTERS = 200  # of one heading's title
 MAX_COLUMNS_CHARACTERS = 300
 
@@ -58,6 +61,17 @@ def chunk(document: LoadedDocument, sizes: ChunkSizes | None = None) -> list[Spa
     spans = _pack(text, _pieces(text, sorted(headings), sizes.maximum), headings, sizes)
     placer = _Placer(document)
     return [placer.place(start, end) for start, end in spans]
+
+
+def document_name(path: str, title: str) -> str:
+    """What a document is called: the folders and the name, without suffix, of its file, and its title.
+
+    The file's name is left out where the title has all of its words.
+    """
+    *folders, file = PurePosixPath(path).parts or ("",)
+    stem = PurePosixPath(file).stem
+    said = [stem] if not set(query_terms(stem)) <= set(query_terms(title)) else []
+    return SEPARATOR.join([*folders, *said, title])
 
 
 def _pieces(text: str, headings: Sequence[int], maximum: int) -> list[tuple[int, int]]:
@@ -149,9 +163,9 @@ class _Placer:
         section = self._section(start, end)
         context = self._document.title
         if section:
-            context += f" › {section}"
+            context += SEPARATOR + section
         if header := self._columns(start):
-            context += f" › {header}"
+            context += SEPARATOR + header
         return Span(start, end, section, context, self._page(start), self._page(max(start, end - 1)))
 
     def _section(self, start: int, end: int) -> str:
@@ -176,7 +190,7 @@ class _Placer:
                     path.insert(0, heading.title[:MAX_SECTION_CHARACTERS])
             if level <= 1:
                 break
-        return " › ".join(path)
+        return SEPARATOR.join(path)
 
     def _columns(self, start: int) -> str:
         """The header row of the table that the span begins inside of, but for its first row."""

@@ -1,32 +1,31 @@
 """The collection: a folder `.fathom/` that holds the index of some documents and answers searches."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import fusion
-from .chunking import ChunkSizes
-from .dense import DenseIndex
+from .checking import Damage, check
+from .compaction import Compaction
 from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
-from .errors import (
-    CollectionBusyError,
-    CollectionMissingError,
-    EncoderError,
-    QueryError,
-)
-from .indexing import IndexProgress, IndexRun
-from .lexical import LexicalIndex, RankBM25Index, Scored
-from .loaders import LoadLimits
+from .errors import CollectionMissingError, EncoderError, QueryError
+from .indexing import IndexRun, RunSettings, forget
+from .ingest import IndexProgress
+from .locking import writing
+from .places import Places
 from .ranking import SearchMode, SearchResult, check_query, rank_documents
-from .store import DATABASE, Store
-from .walking import printable, walk
+from .retrieval import Fused, Searchable, retrieve
+from .schema import DATABASE
+from .searching import CollectionSearch
+from .store import Store
+from .view import IndexView, StaleError, open_view
+from .walking import Candidate, Walk, walk
 
 FOLDER = ".fathom"
 CANDIDATES = 100  # how deep each index is read before fusion
+_FINGERPRINT = "model"  # key in the store's meta of the model that made the vectors
+_ATTEMPTS = 5  # at a snapshot whose index files no writer replaces meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,11 @@ class Collection:
 
     def __init__(self, store: Store, encoder_for: Callable[[str], Encoder | None] = make_encoder) -> None:
         self._store = store
+        self._places = Places(store.folder)
         self._encoder_for = encoder_for
         self._encoder: Encoder | None = None
-        self._lexical: tuple[int, LexicalIndex] | None = None
-        self._dense: tuple[int, DenseIndex] | None = None
+        self._model_checked = False
+        self._view: IndexView | None = None
 
     @classmethod
     def open(cls, folder: Path, encoder_for: Callable[[str], Encoder | None] = make_encoder) -> "Collection":
@@ -115,27 +115,78 @@ class Collection:
     def add(
         self,
         paths: Iterable[Path],
-        limits: LoadLimits | None = None,
-        sizes: ChunkSizes | None = None,
+        settings: RunSettings | None = None,
         on_progress: Callable[[IndexProgress], None] = lambda _: None,
     ) -> IndexReport:
         """Indexes what is new or changed below the paths and forgets what is gone from the folders among them.
 
         Raises NothingToIndexError before anything is changed, CollectionBusyError while another process writes.
         """
-        found = walk(paths)
-        with self._writing():
-            run = IndexRun(
-                self._store,
-                self.encoder,
-                self._to_stored,
-                limits or LoadLimits(),
-                sizes or ChunkSizes(),
-                on_progress,
+        return self._run(walk(paths), settings or RunSettings(), on_progress)
+
+    def retry_failed(
+        self,
+        settings: RunSettings | None = None,
+        on_progress: Callable[[IndexProgress], None] = lambda _: None,
+    ) -> IndexReport:
+        """Tries the files again that failed, and nothing else. Raises CollectionBusyError."""
+        failed = [record for record in self._store.files() if record.state is FileState.FAILED]
+        found = Walk(tuple(Candidate(self._places.real(record.path), record.name) for record in failed), ())
+        return self._run(found, replace(settings or RunSettings(), retry_failed=True), on_progress)
+
+    def _run(self, found: Walk, settings: RunSettings, on_progress: Callable[[IndexProgress], None]) -> IndexReport:
+        with writing(self.folder):
+            self._claim_model()
+            return IndexRun(self._store, self.encoder, self._places.stored, settings, on_progress).run(found)
+
+    def _claim_model(self) -> None:
+        """Records which model makes the vectors, the first time. Raises EncoderError where it is another one."""
+        if self.encoder is not None and self._model() is None:
+            self._store.set_meta(_FINGERPRINT, self.encoder.fingerprint)
+        self._check_model()
+
+    def _check_model(self) -> None:
+        """Raises EncoderError where the encoder's model is not the one that made the vectors."""
+        if self._model_checked or self.encoder is None or (made_by := self._model()) is None:
+            return
+        if made_by != self.encoder.fingerprint:
+            raise EncoderError(
+                f"the embedding model {self.embedding!r} is not the one that the collection {self.folder} was made"
+                " with: its files have changed",
+                "restore the model, or index into a new collection with --collection",
             )
-            report = run.run(found)
-            self._write_dense()
-        return report
+        self._model_checked = True
+
+    def _model(self) -> str | None:
+        try:
+            return self._store.meta(_FINGERPRINT)
+        except KeyError:
+            return None
+
+    def remove(self, paths: Iterable[Path]) -> list[str]:
+        """Takes files, and all files below folders, out of the collection; returns their names.
+
+        The files themselves are not touched and need not exist any more. Indexing their folder brings them back.
+        Raises NothingToRemoveError, with nothing changed, where a path matches no file of the collection.
+        """
+        with writing(self.folder):
+            chosen = self._places.matching(self._store.files(), paths)
+            for record in chosen:
+                forget(self._store, record)
+            with self._store.transaction():
+                self._store.vectors.drop_unused()
+            compaction = Compaction(self._store)
+            compaction.clear()
+            compaction.settle()
+        return [record.name for record in chosen]
+
+    def verify(self) -> list[Damage]:
+        """What is wrong with the collection's files; every byte is read."""
+        return check(self._store)
+
+    def notes(self) -> dict[str, list[str]]:
+        """What of a document's file is not in its text, by the document's name."""
+        return self._store.all_notes()
 
     def stats(self) -> CollectionStats:
         """Counts for `fathom status`."""
@@ -159,7 +210,7 @@ class Collection:
 
     def documents(self) -> list[Document]:
         """Every document by name, with absolute paths."""
-        return [self._resolved(document) for document in self._store.documents()]
+        return [self._places.resolved(document) for document in self._store.documents()]
 
     def text(self, document_id: int) -> str:
         """The whole text of a document. Raises KeyError for an unknown id."""
@@ -195,93 +246,47 @@ class Collection:
         if k < 1:
             raise QueryError(f"k must be at least 1, got {k}", "leave -k out for the default")
         mode = mode or self.default_mode()
-        depth = max(CANDIDATES, k)
-        with self._store.snapshot():
-            lexical = self._lexical_index().search(query, depth) if mode is not SearchMode.DENSE else []
-            dense = self._dense_search(query, depth) if mode is not SearchMode.LEXICAL else []
-            fused = fusion.weighted(lexical, dense)[:depth]
-            hits = self._hits(fused, lexical, dense)
-        return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
-
-    def _hits(self, fused: list[Scored], lexical: list[Scored], dense: list[Scored]) -> list[Hit]:
-        chunks = self._store.chunks([item.chunk_id for item in fused])
-        documents = {document.id: document for document in self.documents()}
-        by_lexical = {item.chunk_id: (rank, item.score) for rank, item in enumerate(lexical, 1)}
-        by_dense = {item.chunk_id: (rank, item.score) for rank, item in enumerate(dense, 1)}
-        hits = []
-        for item in fused:
-            if (chunk := chunks.get(item.chunk_id)) is None:
-                continue
-            lexical_rank, lexical_score = by_lexical.get(item.chunk_id, (None, None))
-            dense_rank, dense_score = by_dense.get(item.chunk_id, (None, None))
-            document = documents[chunk.document_id]
-            hits.append(Hit(chunk, document, item.score, lexical_rank, dense_rank, lexical_score, dense_score))
-        return hits
-
-    def _lexical_index(self) -> LexicalIndex:
-        generation = self._store.generation
-        if self._lexical is None or self._lexical[0] != generation:
-            self._lexical = (generation, RankBM25Index(*self._store.chunk_terms()))
-        return self._lexical[1]
-
-    def _dense_search(self, query: str, k: int) -> list[Scored]:
-        encoder = self.encoder
-        if encoder is None:
+        if mode is not SearchMode.LEXICAL and self.encoder is None:
             raise EncoderError(
                 f"the collection {self.folder} was indexed without vectors",
                 "search with --mode lexical, or index into another collection with an --embedding",
             )
-        return self._dense_index().search(encoder.encode([query])[0], k)
+        if mode is not SearchMode.LEXICAL:
+            self._check_model()
+        depth = max(CANDIDATES, k)
+        with self._current() as searchable:
+            hits = self._hits(retrieve(query, searchable, mode, depth))
+        return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
 
-    def _dense_index(self) -> DenseIndex:
-        """The index of this generation: in memory, else its file, else built from the stored vectors."""
-        generation = self._store.generation
-        if self._dense is None or self._dense[0] != generation:
-            index = self._read_dense(generation) or DenseIndex.build(*self._store.chunk_vectors())
-            self._dense = (generation, index)
-        return self._dense[1]
-
-    def _read_dense(self, generation: int) -> DenseIndex | None:
-        """The index file of a generation; None where it is missing, damaged or not of the stored vectors' shape."""
-        try:
-            index = DenseIndex.read(self._dense_path(generation))
-        except RuntimeError:  # FAISS's only word for a missing or damaged file
-            return None
-        return index if index.shape == self._store.vector_shape() else None
-
-    def _write_dense(self) -> None:
-        generation = self._store.generation
-        path = self._dense_path(generation)
-        if self.embedding == NONE or self._read_dense(generation) is not None:
-            return
-        DenseIndex.build(*self._store.chunk_vectors()).write(path)
-        for old in self.folder.glob("dense.*"):
-            if old != path:
-                with suppress(FileNotFoundError):
-                    old.unlink()
-
-    def _dense_path(self, generation: int) -> Path:
-        return self.folder / f"dense.{generation}.faiss"
+    def _hits(self, ranked: list[Fused]) -> list[Hit]:
+        chunks = self._store.chunks([item.chunk_id for item in ranked])
+        documents = {
+            i: self._places.resolved(document)
+            for i, document in self._store.documents_of({chunk.document_id for chunk in chunks.values()}).items()
+        }
+        return [
+            Hit(
+                chunk,
+                documents[chunk.document_id],
+                item.score,
+                item.lexical_rank,
+                item.dense_rank,
+                item.lexical_score,
+                item.dense_score,
+            )
+            for item in ranked
+            if (chunk := chunks.get(item.chunk_id)) is not None
+        ]
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Holds the collection's write lock; the kernel lets go of it however the process ends."""
-        with (self.folder / "write.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise CollectionBusyError(
-                    f"another process is writing to {self.folder}",
-                    "wait until it is done, then run this again",
-                ) from error
-            yield
-
-    def _to_stored(self, path: Path) -> str:
-        """Relative to the folder that holds `.fathom/` where it lies below it, so that both can move together."""
-        home = self.folder.absolute().parent
-        path = path.absolute()
-        return printable(path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix())
-
-    def _resolved(self, document: Document) -> Document:
-        path = os.path.normpath(self.folder.absolute().parent / document.path)
-        return replace(document, path=path)
+    def _current(self) -> Iterator[Searchable]:
+        """The collection as it is now, for searching; everything in the block is of one state."""
+        for attempt in range(_ATTEMPTS):
+            with self._store.snapshot():
+                try:
+                    if self._view is None or self._view.generation != self._store.generation:
+                        self._view = open_view(self._store, last_try=attempt == _ATTEMPTS - 1)
+                except StaleError:
+                    continue
+                yield CollectionSearch(self._store, self._view, self.encoder)
+                return

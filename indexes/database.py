@@ -1,7 +1,7 @@
 """One connection to a SQLite file: statements, transactions, and what SQLite's errors mean for a collection."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,29 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise self._refused(error) from error
 
+    def many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """The statement once for each row of values. Raises as `rows` does."""
+        try:
+            self._connection.executemany(statement, rows)
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._refused(error) from error
+
+    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a statement one by one, never all in memory. Raises as `rows` does."""
+        try:
+            yield from self._connection.execute(statement, values)
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._refused(error) from error
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block's changes or none of them."""
-        self.rows("BEGIN IMMEDIATE")
         try:
+            self.rows("BEGIN IMMEDIATE")  # inside, because Ctrl-C may come right after it
             yield
             self.rows("COMMIT")
         except BaseException:
@@ -56,8 +74,8 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything read in the block is of one state, whatever other processes write meanwhile."""
-        self.rows("BEGIN")
         try:
+            self.rows("BEGIN")
             yield
         finally:
             self._roll_back()

@@ -3,6 +3,7 @@
 IndexesError
 ├── LoadError                one file cannot be read; the run goes on without it
 ├── NothingToIndexError      none of the paths holds a document
+├── NothingToRemoveError     a path is not in the collection
 ├── CollectionError          the collection cannot be used as it is
 │   ├── CollectionMissingError
 │   ├── CollectionVersionError
@@ -31,6 +32,10 @@ class UnsupportedError(LoadError):
 
 class NothingToIndexError(IndexesError):
     """None of the given paths holds a document."""
+
+
+class NothingToRemoveError(IndexesError):
+    """A path that was to be removed matches no file of the collection."""
 
 
 class CollectionError(IndexesError):

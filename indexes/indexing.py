@@ -1,236 +1,199 @@
-"""One indexing run: new and changed files in, vanished files out, a failed file a row with its reason."""
+"""One indexing run: new and changed files in, vanished files out, a file that cannot be read a row with its reason."""
 
-import hashlib
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from .chunking import ChunkSizes, Span, chunk
-from .documents import FileRecord, FileState, IndexReport, LoadedDocument
+from .chunking import ChunkSizes
+from .compaction import SEGMENT_CHUNKS, Compaction
+from .documents import FileRecord, FileState, IndexReport
 from .embedding import Encoder
-from .errors import LoadError, UnsupportedError
-from .loaders import LoadLimits, load
-from .store import NewChunk, Store
-from .tokens import terms
-from .walking import Candidate, Walk, printable
-
-BATCH_CHUNKS = 128  # embedded and committed as soon as so many wait; a killed run loses what waits
-
-
-@dataclass(slots=True)
-class IndexProgress:
-    """Where a run stands; handed to the caller's callback after each step."""
-
-    files_total: int
-    files_done: int = 0
-    chunks_found: int = 0
-    chunks_done: int = 0
-    current: str = ""
+from .ingest import Incoming, IndexProgress, Ingest
+from .intake import Intake, Refused, SameContent, Twin, Unchanged
+from .loaders.limits import LoadLimits
+from .store import STALE, Store
+from .walking import Candidate, Walk
+from .workers import LoaderPool, Outcome
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A file that was loaded and chunked and waits for its vectors."""
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How files are read and cut. `retry_failed`: files that failed before are tried again though unchanged."""
 
-    candidate: Candidate
-    stored_path: str
-    sha256: str
-    size_bytes: int
-    mtime_ns: int
-    loaded: LoadedDocument
-    spans: list[Span]
-    replaces: int | None
-
-
-@dataclass(slots=True)
-class IndexRun:
-    """Reads candidates into a store. `run` may be called once."""
-
-    store: Store
-    encoder: Encoder | None
-    to_stored: Callable[[Path], str]
     limits: LoadLimits = field(default_factory=LoadLimits)
     sizes: ChunkSizes = field(default_factory=ChunkSizes)
-    on_progress: Callable[[IndexProgress], None] = lambda _: None
-    report: IndexReport = field(default_factory=IndexReport)
-    _pending: list[_Pending] = field(default_factory=list)
+    processes: int | None = None
+    retry_failed: bool = False
+
+
+class IndexRun:
+    """Reads candidates into a store. `run` may be called once; its caller holds the write lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        encoder: Encoder | None,
+        to_stored: Callable[[Path], str],
+        settings: RunSettings,
+        on_progress: Callable[[IndexProgress], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._to_stored = to_stored
+        self._settings = settings
+        self._on_progress = on_progress
+        self.report = IndexReport()
+        self._progress = IndexProgress(0)
+        self._ingest = Ingest(store, encoder, settings.sizes, self.report, self._progress, on_progress)
+        self._compaction = Compaction(store, self._stage)
 
     def run(self, walk: Walk) -> IndexReport:
         """Indexes the walk's files and forgets files below its folders that are gone.
 
         A file whose size and modification time are unchanged is not opened. A file that was indexed and can
-        no longer be read keeps its old text and is reported as failed.
+        no longer be read keeps its old text and is reported as failed. On KeyboardInterrupt the run stops, keeps
+        what is committed and returns a report that says so.
         """
         started = time.monotonic()
-        known = {record.path: record for record in self.store.files()}
-        mtimes = self.store.mtimes()
-        progress = IndexProgress(len(walk.candidates))
-        for candidate in walk.candidates:
-            progress.current = candidate.name
-            self.on_progress(progress)
-            stored = self.to_stored(candidate.path)
-            self._take(candidate, stored, known.get(stored), mtimes.get(stored), progress)
-            progress.files_done += 1
-            if sum(len(item.spans) for item in self._pending) >= BATCH_CHUNKS:
-                self._flush(progress)
-        self._flush(progress)
-        self._forget(walk, known)
-        self.on_progress(progress)
-        self.report.chunks = self.store.chunk_count()
+        self._compaction.clear()
+        self._progress.files_total = len(walk.candidates)
+        try:
+            with LoaderPool(self._settings.limits, self._settings.processes) as pool:
+                self.report.limited = pool.limited
+                intake = self._intake(walk)
+                self._read(pool, intake, walk.candidates)
+                for record in intake.gone():
+                    self.report.removed.append(record.name)
+                    forget(self._store, record)
+                self._renew(pool, walk)
+            self._stage("writing the index")
+            if self.report.updated or self.report.removed:
+                with self._store.transaction():
+                    self._store.vectors.drop_unused()
+            self._compaction.settle()
+        except KeyboardInterrupt:
+            self.report.interrupted = True
+            self._compaction.cover()
+        self._stage("")
+        self.report.chunks = self._store.chunk_count()
         self.report.seconds = time.monotonic() - started
         return self.report
 
-    def _take(
-        self,
-        candidate: Candidate,
-        stored: str,
-        before: FileRecord | None,
-        mtime_before: int | None,
-        progress: IndexProgress,
-    ) -> None:
-        if candidate.skip:
-            self._note(candidate, stored, FileState.SKIPPED, candidate.skip, before)
-            return
-        try:
-            stat = candidate.path.stat()
-            if _untouched(stat, before, mtime_before):
-                self.report.unchanged.append(candidate.name)
-                return
-            sha256 = _sha256(candidate.path)
-        except OSError as error:
-            reason = f"cannot be opened: {error.strerror or error}"
-            self._note(candidate, stored, FileState.FAILED, reason, before)
-            return
-        size, mtime_ns = stat.st_size, stat.st_mtime_ns
-        same = self._same_content(sha256, progress)
-        if same is not None:
-            self._refer(
-                candidate,
-                stored,
-                FileRecord(stored, candidate.name, FileState.INDEXED, "", sha256, size, same),
-                mtime_ns,
-                before,
-            )
-            return
-        try:
-            loaded = load(candidate.path, self.limits)
-        except LoadError as error:
-            state = FileState.SKIPPED if isinstance(error, UnsupportedError) else FileState.FAILED
-            self._note(candidate, stored, state, str(error), before)
-            return
-        spans = [_in_folder(span, candidate.name) for span in chunk(loaded, self.sizes)]
-        progress.chunks_found += len(spans)
-        replaces = before.document_id if before else None
-        self._pending.append(_Pending(candidate, stored, sha256, size, mtime_ns, loaded, spans, replaces))
+    def _intake(self, walk: Walk) -> Intake:
+        return Intake(self._store, walk, self._to_stored, self._settings.limits, self._settings.retry_failed)
 
-    def _same_content(self, sha256: str, progress: IndexProgress) -> int | None:
-        """The document that already holds this content, waiting ones included."""
-        if any(item.sha256 == sha256 for item in self._pending):
-            self._flush(progress)
-        return self.store.document_with_hash(sha256)
+    def _stage(self, text: str) -> None:
+        self._progress.stage = text
+        self._on_progress(self._progress)
 
-    def _refer(
+    def _read(self, pool: LoaderPool, intake: Intake, candidates: Iterable[Candidate]) -> None:
+        """Takes candidates; those with the content of one that is being read wait until that is done."""
+        waiting = list(candidates)
+        while waiting:
+            jobs: deque[tuple[Candidate, Incoming]] = deque()
+            twins: list[Candidate] = []
+            read: list[Incoming] = []
+            for outcome in pool.load(self._jobs(intake, waiting, jobs, twins)):
+                candidate, incoming = jobs.popleft()
+                read.append(incoming)
+                self._take(intake, candidate, incoming, outcome)
+                if self._compaction.uncovered() >= SEGMENT_CHUNKS:
+                    self._compaction.cover()
+                    self._compaction.join_equals()
+            self._ingest.flush()
+            for incoming in read:
+                intake.read(incoming)
+            waiting = twins
+
+    def _renew(self, pool: LoaderPool, walk: Walk) -> None:
+        """Makes documents anew that their file has left to a copy elsewhere; the copy is reported as updated."""
+        stale = self._store.stale()
+        again = [candidate for candidate in walk.candidates if self._to_stored(candidate.path) in stale]
+        if not again:
+            return
+        for candidate in again:
+            for names in (self.report.added, self.report.updated, self.report.unchanged):
+                if candidate.name in names:
+                    names.remove(candidate.name)
+                    break
+        self._progress.files_total += len(again)
+        self._read(pool, self._intake(walk), again)
+
+    def _jobs(
         self,
-        candidate: Candidate,
-        stored: str,
-        record: FileRecord,
-        mtime_ns: int,
-        before: FileRecord | None,
-    ) -> None:
-        """Points a file at a document that is in the store already: a touched, moved or copied file."""
-        with self.store.transaction():
-            self.store.put_file(record, mtime_ns)
-            if before and before.document_id not in (None, record.document_id):
-                self.store.release_document(before.document_id or 0)
-        if before and before.sha256 == record.sha256:
-            self.report.unchanged.append(candidate.name)
-        elif before and before.document_id is not None:
-            self.report.updated.append(candidate.name)
+        intake: Intake,
+        candidates: Iterable[Candidate],
+        jobs: deque[tuple[Candidate, Incoming]],
+        twins: list[Candidate],
+    ) -> Iterator[Path]:
+        """Paths of the files that must be read, each appended to `jobs` too. All others are dealt with here."""
+        for candidate in candidates:
+            self._progress.current = candidate.name
+            match intake.decide(candidate):
+                case Incoming() as incoming:
+                    jobs.append((candidate, incoming))
+                    yield candidate.path
+                    continue
+                case Twin():
+                    twins.append(candidate)
+                    continue
+                case Unchanged(record):
+                    self._unchanged(candidate, record)
+                case Refused() as refused:
+                    self._note(candidate, refused, intake.known.get(self._to_stored(candidate.path)))
+                case SameContent(incoming, document_id):
+                    self._refer(incoming, document_id, intake.known.get(incoming.stored_path))
+            self._advance()
+
+    def _take(self, intake: Intake, candidate: Candidate, incoming: Incoming, outcome: Outcome) -> None:
+        self._progress.current = candidate.name
+        if outcome.document is None:
+            state = FileState.SKIPPED if outcome.unsupported else FileState.FAILED
+            refused = intake.refuse(incoming, state, outcome.reason)
+            self._note(candidate, refused, intake.known.get(incoming.stored_path))
         else:
-            self.report.added.append(candidate.name)
+            self._ingest.take(incoming, outcome.document)
+        self._advance()
 
-    def _note(
-        self, candidate: Candidate, stored: str, state: FileState, reason: str, before: FileRecord | None
-    ) -> None:
+    def _advance(self) -> None:
+        self._progress.files_done += 1
+        self._on_progress(self._progress)
+
+    def _unchanged(self, candidate: Candidate, record: FileRecord) -> None:
+        if record.state is FileState.INDEXED:
+            self.report.unchanged.append(candidate.name)
+        else:
+            self._target(record.state)[candidate.name] = record.reason
+
+    def _target(self, state: FileState) -> dict[str, str]:
+        return self.report.failed if state is FileState.FAILED else self.report.skipped
+
+    def _refer(self, incoming: Incoming, document_id: int, before: FileRecord | None) -> None:
+        """Points a file at a document that is in the store already: a touched or copied file."""
+        with self._store.transaction():
+            self._store.put_file(incoming.record(document_id), incoming.mtime_ns)
+        if before and before.sha256 == incoming.sha256:
+            self.report.unchanged.append(incoming.name)
+        elif before and before.document_id is not None:
+            self.report.updated.append(incoming.name)
+        else:
+            self.report.added.append(incoming.name)
+
+    def _note(self, candidate: Candidate, refused: Refused, before: FileRecord | None) -> None:
         """Records a file that is not indexed; text that was indexed before stays."""
-        kept = before.document_id if before else None
-        if kept is not None:
-            reason += "; the version indexed before is kept"
-        size = candidate.path.stat().st_size if candidate.path.is_file() else 0
-        record = FileRecord(stored, candidate.name, state, reason, "", size, kept)
-        with self.store.transaction():
-            self.store.put_file(record, 0)
-        target = self.report.failed if state is FileState.FAILED else self.report.skipped
-        target[candidate.name] = reason
-
-    def _flush(self, progress: IndexProgress) -> None:
-        """Embeds and commits what is waiting."""
-        if not self._pending:
-            return
-        done, self._pending = self._pending, []
-        texts = [f"{span.context}\n{item.loaded.text[span.start : span.end]}" for item in done for span in item.spans]
-
-        def count(n: int) -> None:
-            progress.chunks_done += n
-            self.on_progress(progress)
-
-        vectors = self.encoder.encode(texts, count) if self.encoder else None
-        if vectors is None:
-            count(len(texts))
-        row = 0
-        with self.store.transaction():
-            for item in done:
-                document_id = self.store.add_document(item.stored_path, item.candidate.name, item.sha256, item.loaded)
-                new = []
-                for span in item.spans:
-                    vector = vectors[row] if vectors is not None else None
-                    new.append(NewChunk(span, terms(texts[row]), vector))
-                    row += 1
-                self.store.add_chunks(document_id, new)
-                record = FileRecord(
-                    item.stored_path,
-                    item.candidate.name,
-                    FileState.INDEXED,
-                    "",
-                    item.sha256,
-                    item.size_bytes,
-                    document_id,
-                )
-                self.store.put_file(record, item.mtime_ns)
-                if item.replaces is not None:
-                    self.store.release_document(item.replaces)
-                names = self.report.added if item.replaces is None else self.report.updated
-                names.append(item.candidate.name)
-
-    def _forget(self, walk: Walk, known: dict[str, FileRecord]) -> None:
-        """Removes files that were known below one of the walked folders and are gone."""
-        seen = {self.to_stored(candidate.path) for candidate in walk.candidates}
-        home = printable(str(self.store.folder.absolute().parent))
-        roots = [PurePosixPath(printable(str(folder))) for folder in walk.folders]
-        for path, record in known.items():
-            if path in seen or not any(PurePosixPath(home, path).is_relative_to(root) for root in roots):
-                continue
-            with self.store.transaction():
-                self.store.remove_file(path)
-                if record.document_id is not None:
-                    self.store.release_document(record.document_id)
-            self.report.removed.append(record.name)
+        stored = self._to_stored(candidate.path)
+        kept = self._store.document_of(stored)
+        reason = refused.reason + ("; the version indexed before is kept" if kept is not None else "")
+        size, mtime_ns = (refused.stamp.size_bytes, refused.stamp.mtime_ns) if refused.stamp else (0, STALE)
+        record = FileRecord(stored, candidate.name, refused.state, reason, "", size, kept)
+        if record != before or refused.stamp:
+            with self._store.transaction():
+                self._store.put_file(record, mtime_ns)
+        self._target(refused.state)[candidate.name] = reason
 
 
-def _untouched(stat: os.stat_result, before: FileRecord | None, mtime_before: int | None) -> bool:
-    if before is None or before.state is not FileState.INDEXED:
-        return False
-    return (stat.st_size, stat.st_mtime_ns) == (before.size_bytes, mtime_before)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _in_folder(span: Span, name: str) -> Span:
-    """The span with the folders of its document's name before its context: they often name the subject."""
-    folders = PurePosixPath(name).parts[:-1]
-    return replace(span, context=" › ".join([*folders, span.context]))
+def forget(store: Store, record: FileRecord) -> None:
+    """Takes a file out of a store, and its document unless other files have it."""
+    with store.transaction():
+        store.remove_file(record.path)

@@ -1,55 +1,39 @@
-"""The collection's SQLite database: schema, opening, and the rows in and out. It is the truth; indexes are caches."""
+"""The collection's SQLite database: opening it, and documents, chunks and files in and out. It is the truth.
+
+Index files are made from it and can be made again. A document's text is kept once, as its chunks: they touch and
+cover all of it.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .chunking import Span
 from .database import Database, start_again
 from .documents import Chunk, Document, FileRecord, FileState, Heading, LoadedDocument, Page
-from .embedding import Vectors
 from .errors import CollectionBrokenError, CollectionError, CollectionMissingError, CollectionVersionError
+from .schema import DATABASE, FORMAT_VERSION, SCHEMA
+from .segment_table import SegmentTable
+from .vector_table import VectorTable
 
-FORMAT_VERSION = 1
-DATABASE = "collection.sqlite"
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL,
-    kind TEXT NOT NULL, sha256 TEXT NOT NULL, text TEXT NOT NULL, characters INTEGER NOT NULL,
-    page_count INTEGER NOT NULL, pages TEXT NOT NULL, headings TEXT NOT NULL) STRICT;
-CREATE TABLE files (
-    path TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
-    sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    document_id INTEGER REFERENCES documents(id)) STRICT;
-CREATE INDEX files_document ON files(document_id);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, section TEXT NOT NULL,
-    context TEXT NOT NULL, first_page INTEGER, last_page INTEGER, terms TEXT NOT NULL, vector BLOB) STRICT;
-CREATE INDEX chunks_document ON chunks(document_id, ordinal);
-CREATE INDEX documents_sha256 ON documents(sha256);
-"""
 _DOCUMENT = "d.id, d.path, d.name, d.title, d.kind, d.sha256, d.characters, d.page_count"
-_CHUNK = (
-    "c.id, c.document_id, c.ordinal, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), "
-    "c.section, c.context, c.first_page, c.last_page"
-)
+_CHUNK = "c.id, c.document_id, c.ordinal, c.start, c.end, c.text, c.section, c.context, c.first_page, c.last_page"
+_COLUMNS = attrgetter("start", "end", "section", "context", "first_page", "last_page")  # of a span, as inserted
+_MARKS = 500  # variables in one statement
+STALE = -(2**63)  # modification time of a file that the next run looks at anew; no file system has it
 
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk on its way into the store: its span, its index terms, and its vector [d] if there is one."""
+    """A chunk on its way into the store: its span, its text, and the row of its vector if there is one."""
 
     span: Span
-    terms: Sequence[str]
-    vector: Vectors | None
+    text: str
+    vector_id: int | None
 
 
 class Store:
@@ -58,6 +42,8 @@ class Store:
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self._db = database
+        self.vectors = VectorTable(database)
+        self.segments = SegmentTable(database)
 
     @classmethod
     def create(cls, folder: Path, embedding: str) -> "Store":
@@ -68,7 +54,7 @@ class Store:
         with store.transaction():
             if not store._is_blank():
                 return store  # another process was faster
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 store._db.rows(statement)
             store.set_meta("format_version", str(FORMAT_VERSION))
             store.set_meta("embedding", embedding)
@@ -114,6 +100,12 @@ class Store:
         """Everything read in the block is of one state, whatever other processes write meanwhile."""
         return self._db.snapshot()
 
+    def damage(self) -> list[str]:
+        """What SQLite's own check of the whole file finds wrong, in its words."""
+        found = [str(row[0]) for row in self._db.rows("PRAGMA integrity_check(20)")]
+        broken = self._db.rows("PRAGMA foreign_key_check") if found == ["ok"] else []  # it does not get past damage
+        return [line for line in found if line != "ok"] + [f"a row of {row[0]} points nowhere" for row in broken[:20]]
+
     def meta(self, key: str) -> str:
         """A value of the table `meta`. Raises KeyError where there is none."""
         for row in self._db.rows("SELECT value FROM meta WHERE key = ?", (key,)):
@@ -125,18 +117,19 @@ class Store:
 
     @property
     def generation(self) -> int:
-        """Counts the changes to documents; index files carry it in their names."""
+        """Counts the changes to what a search can find."""
         return int(self.meta("generation"))
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Tells readers that documents or index files changed."""
         self.set_meta("generation", str(self.generation + 1))
 
     # Documents and chunks
 
     def add_document(self, path: str, name: str, sha256: str, loaded: LoadedDocument) -> int:
-        """Stores a document's text and structure; returns its id."""
+        """Stores a document's description and structure; returns its id. Its text comes with its chunks."""
         row = self._db.rows(
-            "INSERT INTO documents (path, name, title, kind, sha256, text, characters, page_count, pages, headings)"
+            "INSERT INTO documents (path, name, title, kind, sha256, characters, page_count, pages, headings, notes)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 path,
@@ -144,55 +137,57 @@ class Store:
                 loaded.title,
                 loaded.kind,
                 sha256,
-                loaded.text,
                 len(loaded.text),
                 len(loaded.pages),
                 json.dumps([astuple(page) for page in loaded.pages]),
                 json.dumps([astuple(heading) for heading in loaded.headings]),
+                json.dumps(loaded.notes),
             ),
         )
-        self._advance()
+        self.advance()
         return int(row[0][0])
 
     def add_chunks(self, document_id: int, chunks: Iterable[NewChunk]) -> None:
         """Stores a document's chunks in order."""
-        for ordinal, new in enumerate(chunks):
-            vector = None if new.vector is None else new.vector.astype("<f4").tobytes()
-            self._db.rows(
-                "INSERT INTO chunks (document_id, ordinal, start, end, section, context, first_page, last_page, terms,"
-                " vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (document_id, ordinal, *astuple(new.span), " ".join(new.terms), vector),
-            )
-
-    def release_document(self, document_id: int) -> None:
-        """Drops a document that no file refers to; else names it after a file that still does."""
-        users = self._db.rows(
-            "SELECT path, name FROM files WHERE document_id = ? ORDER BY path LIMIT 1", (document_id,)
+        self._db.many(
+            "INSERT INTO chunks (document_id, ordinal, start, end, section, context, first_page, last_page, text,"
+            " vector_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((document_id, n, *_COLUMNS(new.span), new.text, new.vector_id) for n, new in enumerate(chunks)),
         )
-        if users:
-            self._db.rows("UPDATE documents SET path = ?, name = ? WHERE id = ?", (*users[0], document_id))
-        else:
-            self._db.rows("DELETE FROM chunks WHERE document_id = ?", (document_id,))
-            self._db.rows("DELETE FROM documents WHERE id = ?", (document_id,))
-        self._advance()
 
     def documents(self) -> list[Document]:
         """All documents by name."""
         rows = self._db.rows(f"SELECT {_DOCUMENT} FROM documents d ORDER BY d.name, d.id")
         return [Document(*row) for row in rows]
 
-    def document_with_hash(self, sha256: str) -> int | None:
-        rows = self._db.rows("SELECT id FROM documents WHERE sha256 = ? ORDER BY id LIMIT 1", (sha256,))
-        return int(rows[0][0]) if rows else None
+    def documents_of(self, ids: Collection[int]) -> dict[int, Document]:
+        """Documents by id; ids that are gone are left out."""
+        found = {}
+        for marks, some in _portions(ids):
+            rows = self._db.rows(f"SELECT {_DOCUMENT} FROM documents d WHERE d.id IN ({marks})", some)
+            found.update({row[0]: Document(*row) for row in rows})
+        return found
+
+    def documents_with_hash(self, sha256: str) -> list[Document]:
+        """Documents made from files with this content, oldest first."""
+        rows = self._db.rows(f"SELECT {_DOCUMENT} FROM documents d WHERE d.sha256 = ? ORDER BY d.id", (sha256,))
+        return [Document(*row) for row in rows]
 
     def text(self, document_id: int) -> str:
         """The whole text of a document. Raises KeyError for an unknown id."""
-        return str(self._of_document("text", document_id)[0])
+        self._of_document("id", document_id)
+        rows = self._db.rows("SELECT text FROM chunks WHERE document_id = ? ORDER BY ordinal", (document_id,))
+        return "".join(row[0] for row in rows)
 
     def structure(self, document_id: int) -> tuple[list[Page], list[Heading]]:
         """Pages and headings of a document. Raises KeyError for an unknown id."""
         row = self._of_document("pages, headings", document_id)
         return [Page(*page) for page in json.loads(row[0])], [Heading(*item) for item in json.loads(row[1])]
+
+    def all_notes(self) -> dict[str, list[str]]:
+        """What of a document's file is not in its text, in words, by the document's name."""
+        rows = self._db.rows("SELECT name, notes FROM documents WHERE notes != '[]' ORDER BY name")
+        return {row[0]: json.loads(row[1]) for row in rows}
 
     def _of_document(self, columns: str, document_id: int) -> Any:
         for row in self._db.rows(f"SELECT {columns} FROM documents WHERE id = ?", (document_id,)):
@@ -201,18 +196,16 @@ class Store:
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by id; ids that are gone are left out."""
-        marks = ",".join("?" * len(ids))
-        rows = self._db.rows(
-            f"SELECT {_CHUNK} FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id IN ({marks})",
-            list(ids),
-        )
-        return {row[0]: Chunk(*row) for row in rows}
+        found = {}
+        for marks, some in _portions(ids):
+            rows = self._db.rows(f"SELECT {_CHUNK} FROM chunks c WHERE c.id IN ({marks})", some)
+            found.update({row[0]: Chunk(*row) for row in rows})
+        return found
 
     def chunks_of(self, document_id: int) -> list[Chunk]:
         """All chunks of a document in order."""
         rows = self._db.rows(
-            f"SELECT {_CHUNK} FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.id = ? ORDER BY c.ordinal",
-            (document_id,),
+            f"SELECT {_CHUNK} FROM chunks c WHERE c.document_id = ? ORDER BY c.ordinal", (document_id,)
         )
         return [Chunk(*row) for row in rows]
 
@@ -222,22 +215,19 @@ class Store:
         rows = self._db.rows(query, (document_id, offset, offset))
         return str(rows[0][0]) if rows else ""
 
-    def chunk_terms(self) -> tuple[list[int], list[list[str]]]:
-        """Ids and index terms of every chunk, by id."""
-        rows = self._db.rows("SELECT id, terms FROM chunks ORDER BY id")
-        return [row[0] for row in rows], [row[1].split() for row in rows]
+    def chunk_texts(self, first: int, last: int) -> Iterator[tuple[int, str, str]]:
+        """Id, context and text of every chunk with an id in [first, last], by id."""
+        yield from self._db.stream(
+            "SELECT id, context, text FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
+        )
 
-    def chunk_vectors(self) -> tuple[list[int], Vectors]:
-        """Ids and vectors [n, d] of every chunk that has one, by id."""
-        rows = self._db.rows("SELECT id, vector FROM chunks WHERE vector IS NOT NULL ORDER BY id")
-        if not rows:
-            return [], np.zeros((0, 1), dtype=np.float32)
-        return [row[0] for row in rows], np.stack([np.frombuffer(row[1], dtype="<f4") for row in rows])
+    def chunk_ids(self, first: int, last: int) -> list[int]:
+        rows = self._db.rows("SELECT id FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (first, last))
+        return [int(row[0]) for row in rows]
 
-    def vector_shape(self) -> tuple[int, int]:
-        """Shape (n, d) of what `chunk_vectors` gives."""
-        count, size = self._db.rows("SELECT count(vector), coalesce(max(length(vector)), 4) FROM chunks")[0]
-        return int(count), int(size) // 4
+    def last_chunk(self) -> int:
+        """The highest chunk id in use; 0 without chunks."""
+        return int(self._db.rows("SELECT coalesce(max(id), 0) FROM chunks")[0][0])
 
     def chunk_count(self) -> int:
         return int(self._db.rows("SELECT count(*) FROM chunks")[0][0])
@@ -245,15 +235,45 @@ class Store:
     # Files
 
     def put_file(self, record: FileRecord, mtime_ns: int) -> None:
-        """Stores or replaces what is known of a file."""
-        self._db.rows(
-            "INSERT OR REPLACE INTO files (path, name, state, reason, sha256, size_bytes, document_id, mtime_ns)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*astuple(record), mtime_ns),
-        )
+        """Stores what is known of a file. Another document it had is released; copies of its content follow it."""
+        old = self.document_of(record.path)
+        columns = "path, name, state, reason, sha256, size_bytes, document_id, mtime_ns"
+        values = (*astuple(record), mtime_ns)
+        self._db.rows(f"INSERT OR REPLACE INTO files ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        if old not in (None, record.document_id):
+            query = "UPDATE files SET document_id = ? WHERE document_id = ? AND sha256 = ?"
+            self._db.rows(query, (record.document_id, old, record.sha256))
+            self._release(old)
 
     def remove_file(self, path: str) -> None:
+        """Forgets a file, and its document where no other file has it."""
+        old = self.document_of(path)
         self._db.rows("DELETE FROM files WHERE path = ?", (path,))
+        if old is not None:
+            self._release(old)
+
+    def _release(self, document_id: int | None) -> None:
+        """Drops a document without files; one that its own file left goes to another, STALE for its context's sake."""
+        query = "SELECT path, name FROM files WHERE document_id = ? ORDER BY state != 'indexed', path"
+        users = self._db.rows(query, (document_id,))
+        if not users:
+            self._db.rows("INSERT INTO dead SELECT id FROM chunks WHERE document_id = ?", (document_id,))
+            self._db.rows("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+            self._db.rows("DELETE FROM documents WHERE id = ?", (document_id,))
+        elif self._of_document("path", document_id)[0] not in (path for path, _ in users):
+            self._db.rows("UPDATE documents SET path = ?, name = ? WHERE id = ?", (*users[0], document_id))
+            self._db.rows("UPDATE files SET mtime_ns = ? WHERE path = ?", (STALE, users[0][0]))
+        self.advance()
+
+    def document_of(self, path: str) -> int | None:
+        """The document of a file; None where it has none or is not known."""
+        rows = self._db.rows("SELECT document_id FROM files WHERE path = ? AND document_id IS NOT NULL", (path,))
+        return int(rows[0][0]) if rows else None
+
+    def stale(self) -> set[str]:
+        """Paths of indexed files whose document must be made anew."""
+        rows = self._db.rows("SELECT path FROM files WHERE mtime_ns = ? AND state = ?", (STALE, FileState.INDEXED))
+        return {row[0] for row in rows}
 
     def files(self) -> list[FileRecord]:
         """All known files by path."""
@@ -265,6 +285,14 @@ class Store:
     def mtimes(self) -> dict[str, int]:
         """Modification time in ns of every known file as it was when it was read."""
         return dict(self._db.rows("SELECT path, mtime_ns FROM files"))
+
+
+def _portions(ids: Collection[int]) -> Iterator[tuple[str, list[int]]]:
+    """Ids in portions that fit a statement, each with its question marks."""
+    numbers = [int(i) for i in ids]
+    for first in range(0, len(numbers), _MARKS):
+        some = numbers[first : first + _MARKS]
+        yield ",".join("?" * len(some)), some
 
 
 def _missing(folder: Path) -> CollectionMissingError:

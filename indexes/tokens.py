@@ -5,8 +5,15 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
+from .periods import period_terms
+
 # A number keeps its decimal point; letters and digits split at everything else.
-_TERM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+# Numbers that touch a word of few letters, or are joined to it by a hyphen: Q3, FY2022, 10-K, C-44, 2024Q2.
+# The first digit comes first, and all is bounded: found fast, and in linear time.
+_THEN_LETTERS = re.compile(r"\d(?<!\d\d)\d{0,5}(-?[^\W\d_]{1,4})(?![^\W\d_])")
+_AFTER_LETTERS = re.compile(r"\d(?:(?<=[^\W\d_]\d)|(?<=[^\W\d_]-\d))\d{0,5}(?!\d)")
+_LETTERS = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,4}-?$")
 _STOP = frozenset(
     "a an and are as at be been but by can could did do does for from had has have how if in into is it its may might "
     "must no not of on or our shall should so than that the their them then there these they this those to us was we "
@@ -22,21 +29,51 @@ def _stemmer() -> Any:
 
 
 @lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word))
+def _term(raw: str) -> str:
+    """The index term of a lower-cased word or number; nothing for a stop word."""
+    if raw[0].isdigit():
+        return raw.replace(",", "")
+    word = raw.replace("’", "'").partition("'")[0]
+    return "" if word in _STOP else str(_stemmer().stemWord(word))
 
 
 def terms(text: str) -> list[str]:
-    """Index terms of a text, in order. `€3,240k` gives `3240` and `k`; `87.4%` gives `87.4`.
+    """Words and numbers of a text, in order. `€3,240k` gives `3240` and `k`; `87.4%` gives `87.4`.
 
     The text is first put into Unicode's form NFKC: composed and decomposed letters, and ligatures, are one.
     """
-    found: list[str] = []
-    for raw in _TERM.findall(unicodedata.normalize("NFKC", text).lower()):
-        if raw[0].isdigit():
-            found.append(raw.replace(",", ""))
-        else:
-            word = raw.replace("’", "'").split("'")[0]
-            if word not in _STOP:
-                found.append(_stem(word))
+    return [term for term in map(_term, _WORD.findall(_folded(text))) if term]
+
+
+def index_terms(context: str, text: str) -> list[str]:
+    """What a chunk is found by: the terms and codes of its context (folders, title, section, columns) and its text."""
+    return query_terms(embedding_text(context, text))
+
+
+def query_terms(text: str) -> list[str]:
+    """The terms of a text, then its codes and periods: `10-K` and `10K` give `10`, `k` and `10k`."""
+    folded = _folded(text)
+    return terms(text) + _codes(folded) + period_terms(folded)
+
+
+def embedding_text(context: str, text: str) -> str:
+    """What the encoder reads of a chunk."""
+    return f"{context}\n{text}"
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def _codes(folded: str) -> list[str]:
+    """A short number and the letters that follow it, and those before one; part of a longer number is none."""
+    found = []
+    for match in _THEN_LETTERS.finditer(folded):
+        digits = folded[match.start() : match.start(1)]
+        if folded[max(0, match.start() - 1) : match.start()] not in (".", ","):
+            found.append(digits + match[1].lstrip("-"))
+    for match in _AFTER_LETTERS.finditer(folded):
+        letters = _LETTERS.search(folded, max(0, match.start() - 6), match.start())
+        if letters:
+            found.append(letters[0].rstrip("-") + match[0])
     return found

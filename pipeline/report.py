@@ -136,18 +136,30 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
     yield from (f"  skipped: {name} {reason}" for name, reason in skipped[:_SKIPPED])
     if len(skipped) > _SKIPPED:
         yield f"  and {len(skipped) - _SKIPPED} more skipped; see: fathom status"
+    for name, remarks in sorted(report.notes.items()):
+        yield from (f"  note: {name} {remark}" for remark in remarks)
+    if not report.limited:
+        yield "  note: this system does not limit the memory of the processes that read files"
+    if report.failed:
+        yield "  failed files are left alone until they change; to try them again: fathom index --retry-failed"
 
 
-def status_lines(stats: CollectionStats, files: list[FileRecord], failed_only: bool) -> Iterator[str]:
-    """What the collection holds, and the files that are not in it."""
+def status_lines(
+    stats: CollectionStats, files: list[FileRecord], notes: dict[str, list[str]], failed_only: bool, all_files: bool
+) -> Iterator[str]:
+    """What the collection holds, what is wanting of its documents, and the files that are not in it."""
     if not failed_only:
         yield f"collection {stats.folder}"
         yield f"  {stats.documents:,} documents, {stats.chunks:,} chunks, {stats.characters:,} characters"
         yield f"  embedding: {stats.embedding}"
         yield "  files: " + ", ".join(f"{count} {state}" for state, count in stats.files.items())
+        for name, remarks in notes.items():
+            yield from (f"  note: {name} {remark}" for remark in remarks)
     for record in files:
         if record.state is FileState.FAILED or (record.state is FileState.SKIPPED and not failed_only):
             yield f"  {record.state.value}: {record.name} {record.reason}"
+        elif all_files and not failed_only:
+            yield f"  {record.state.value}: {record.name}"
 
 
 def _short(text: str, length: int = _SNIPPET) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,8 +13,6 @@ from .errors import OutputError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-
-    from indexes.indexing import IndexProgress
 
 _CONTROL = dict.fromkeys((*range(0, 9), *range(11, 32), *range(127, 160)))
 
@@ -108,30 +106,3 @@ class Stages:
         if self._progress is not None:
             self._draft = clean(self._draft + piece)
             self._progress.update(self._task, description="writing: " + " ".join(self._draft.split())[-400:])
-
-
-@contextlib.contextmanager
-def index_progress() -> Iterator[Callable[["IndexProgress"], None]]:
-    """Hears how indexing goes: a progress bar on a terminal, nothing elsewhere."""
-    if not watched(sys.stderr):
-        yield lambda _: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[current]}", markup=False),
-    )
-    with error_console() as console, Progress(*columns, console=console, transient=True) as bar:
-        files = bar.add_task("files", total=None, current="")
-        chunks = bar.add_task("chunks", total=None, current="")
-
-        def show(progress: "IndexProgress") -> None:
-            current = clean(progress.current)
-            bar.update(files, total=progress.files_total, completed=progress.files_done, current=current)
-            bar.update(chunks, total=progress.chunks_found or None, completed=progress.chunks_done)
-
-        yield show

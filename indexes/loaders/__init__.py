@@ -128,7 +128,7 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
     except Exception as error:  # a library's bug on a hostile file, of whatever kind
         raise LoadError(f"cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
     if not document.text.strip():
-        raise LoadError("holds no text" + (" (scanned pages need OCR first)" if kind == "pdf" else ""))
+        raise LoadError("holds no text")
     check_length(len(document.text), limits)
     return document
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 
+OCR_SECONDS = 3600.0  # wall time of a file whose scanned pages are read, some of them ten or twenty seconds each
+
+
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
     """A file over a limit fails with a reason and is never cut."""

@@ -1,6 +1,10 @@
 """The `fathom` command: what each command prints, for a person and as JSON, and which files it names."""
 
 import json
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +13,7 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.schema import answer_schema
 from tests.indexes.files import OLE, pdf, write
-from tests.pipeline.commands import FAKE, indexed, ok, process, run
+from tests.pipeline.commands import FAKE, FATHOM, indexed, ok, process, run
 from tests.pipeline.questions import QUESTION
 
 
@@ -149,7 +153,7 @@ def _bad_files(folder: Path) -> None:
     )
     (folder / "unreadable.txt").symlink_to("/proc/self/mem")  # opens, and fails to be read, for root too
     with (folder / "huge.txt").open("wb") as file:
-        file.truncate(200 * 2**20)
+        file.truncate(300 * 2**20)  # a hole, which takes no room on the disk
 
 
 FAILED = {"empty.txt", "locked.pdf", "locked.docx", "cut.pdf", "unreadable.txt", "huge.txt"}
@@ -202,3 +206,39 @@ def test_a_text_of_another_suffix_is_read_where_it_is_named(room: Path) -> None:
     write(room, {"notes.xyz": "The okapi eats leaves.\n"})
     assert ok("index", "notes.xyz").startswith("1 new")
     assert "notes.xyz" in ok("search", "okapi")
+
+
+def test_failed_files_are_left_alone_until_they_are_asked_for(room: Path) -> None:
+    path = write(room / "docs", {"locked.docx": OLE}) / "locked.docx"
+    run("index", "docs")
+    stat = path.stat()
+    path.write_bytes(b"The okapi eats leaves.".ljust(stat.st_size))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as on a disk that could not be read and now can
+    result = run("index", "docs")
+    assert (result.exit_code, "3 unchanged, 1 failed" in result.stdout) == (ExitCode.BATCH_FAILURES, True)
+    assert "--retry-failed" in result.stdout
+    assert ok("index", "--retry-failed").startswith("1 new;")
+    assert "locked.docx" in ok("search", "okapi")
+    assert ok("index", "--retry-failed").startswith("no files")
+
+
+def test_a_document_is_removed_by_path_or_name_and_comes_back(room: Path) -> None:
+    assert ok("remove", "docs/marrowbay.md") == "removed marrowbay.md\n"
+    assert "marrowbay.md" not in ok("status", "--files")
+    assert "marrowbay.md" not in {name for name, _ in indexed(room)}
+    assert ok("index", "docs").startswith("1 new, 2 unchanged")
+    assert json.loads(ok("remove", "marrowbay.md", "--json")) == {"removed": ["marrowbay.md"]}
+    ok("remove", "docs")
+    assert indexed(room) == []
+
+
+def test_an_interrupted_run_says_so_and_the_same_command_goes_on(room: Path, tmp_path: Path) -> None:
+    many = write(tmp_path / "many", {f"{i}.md": f"# Part {i}\n\nText of part {i}.\n" for i in range(400)})
+    child = subprocess.Popen([*FATHOM, "index", str(many)], cwd=room, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.5)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    if child.returncode != ExitCode.ANSWERED:  # else it was faster
+        assert (child.returncode, b"interrupted; what was done is kept" in err) == (ExitCode.INTERRUPTED, True)
+    ok("index", str(many))
+    assert len(indexed(room)) == 403

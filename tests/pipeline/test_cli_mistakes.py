@@ -41,7 +41,7 @@ class Mistake:
 ERROR, USAGE = ExitCode.ERROR, ExitCode.USAGE
 ASK = ("ask", QUESTION)
 MISTAKES = {
-    "no path": Mistake(("index",), USAGE, "Missing argument 'paths'", "fathom index --help"),
+    "no path": Mistake(("index",), USAGE, "name the files and folders to read", "fathom index --help"),
     "an empty path": Mistake(("index", ""), USAGE, "the path is empty", "fathom index --help"),
     "an empty path among others": Mistake(("index", "docs", " "), USAGE, "the path is empty", "fathom index --help"),
     "an empty collection": Mistake(("search", "x", "-C", ""), USAGE, "the path is empty", "fathom search --help"),
@@ -54,6 +54,10 @@ MISTAKES = {
     "an empty embedding": Mistake(("index", "docs", "--embedding", ""), USAGE, "index.embedding = ''", "README"),
     "a size of nothing": Mistake(("index", "docs", "--max-file-mib", "0"), USAGE, "index.max_file_mib = 0", "README"),
     "a file in place of a collection": Mistake(("index", "docs", "-C", "docs/weather.txt"), ERROR, "weather", "path"),
+    "no time at all": Mistake(("index", "docs", "--max-seconds", "0"), USAGE, "index.max_seconds = 0", "README"),
+    "no memory": Mistake(("index", "docs", "--max-memory-mib", "1"), USAGE, "index.max_memory_mib = 1", "README"),
+    "nothing to remove": Mistake(("remove",), USAGE, "Missing argument 'paths'", "fathom remove --help"),
+    "removing a stranger": Mistake(("remove", "nowhere"), ERROR, "nowhere is not in the collection", "status --files"),
     "no question": Mistake(("ask", *FAKE), USAGE, "Missing argument 'question'", "fathom ask --help"),
     "an empty question": Mistake(("ask", "", *FAKE), USAGE, "the question is empty", "in quotes"),
     "a blank question": Mistake(("ask", " \t\n ", *FAKE), USAGE, "the question is empty", "in quotes"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexes.collection import Collection
-from indexes.store import DATABASE
+from indexes.schema import DATABASE
 from pipeline.config import Config, EngineSettings
 from pipeline.doctor import Finding, Health, examine
 from tests.indexes.files import write
@@ -77,6 +77,19 @@ def test_a_collection_is_counted_and_its_failed_files_are_a_warning(tmp_path: Pa
     _collection(tmp_path, {"b.pdf": b""})
     found = _finding("collection")
     assert (found.health, found.hint) == (Health.WARNING, "see: fathom status --failed")
+
+
+def test_a_named_collection_is_read_whole_and_a_changed_index_file_is_named(tmp_path: Path) -> None:
+    folder = _collection(tmp_path, {"a.md": "# A\n\nText.\n"})
+    assert _finding("collection", folder=folder).found.endswith("all checksums right")
+    path = next((folder / "segments").rglob("counts.npy"))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert _finding("collection").health is Health.OK  # not asked to look
+    for found in (_finding("collection", folder=folder), _finding("collection", deep=True)):
+        assert (found.health, str(path) in found.found) == (Health.PROBLEM, True)
+        assert "fathom index" in found.hint
 
 
 def test_a_broken_collection_is_a_problem(tmp_path: Path) -> None:

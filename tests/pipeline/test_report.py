@@ -123,6 +123,7 @@ def test_an_index_run_names_counts_failures_and_some_of_what_was_skipped() -> No
         added=["a.md", "b.md"],
         failed={"z.pdf": "is empty", "c.pdf": "is truncated"},
         skipped={f"{i}.png": "not a kind" for i in range(5)},
+        notes={"a.pdf": ["page 3 has no text"]},
         chunks=1200,
         seconds=1.25,
     )
@@ -132,6 +133,8 @@ def test_an_index_run_names_counts_failures_and_some_of_what_was_skipped() -> No
         "  failed: z.pdf is empty",
         *(f"  skipped: {i}.png not a kind" for i in range(3)),
         "  and 2 more skipped; see: fathom status",
+        "  note: a.pdf page 3 has no text",
+        "  failed files are left alone until they change; to try them again: fathom index --retry-failed",
     ]
     assert next(report.index_lines(IndexReport(), "x")).startswith("no files; 0 chunks")
 
@@ -143,7 +146,11 @@ def test_a_status_names_every_file_that_is_not_in_the_collection() -> None:
         FileRecord("b", "b.pdf", FileState.FAILED, "is empty", "", 0, None),
         FileRecord("c", "c.png", FileState.SKIPPED, "no kind", "", 0, None),
     ]
-    lines = list(report.status_lines(stats, files, failed_only=False))
+    lines = list(
+        report.status_lines(stats, files, {"a.md": ["page 3 has no text"]}, failed_only=False, all_files=False)
+    )
     assert lines[1] == "  2 documents, 10 chunks, 12,345 characters"
-    assert lines[-2:] == ["  failed: b.pdf is empty", "  skipped: c.png no kind"]
-    assert list(report.status_lines(stats, files, failed_only=True)) == ["  failed: b.pdf is empty"]
+    assert lines[-3:] == ["  note: a.md page 3 has no text", "  failed: b.pdf is empty", "  skipped: c.png no kind"]
+    assert list(report.status_lines(stats, files, {}, failed_only=True, all_files=True)) == ["  failed: b.pdf is empty"]
+    everything = list(report.status_lines(stats, files, {}, failed_only=False, all_files=True))
+    assert everything[-3:] == ["  indexed: a.md", "  failed: b.pdf is empty", "  skipped: c.png no kind"]

@@ -4,8 +4,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -13,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.indexing import IndexProgress
 from pipeline import terminal
 from pipeline.errors import OutputError
+from tests.pipeline.screens import screen
 
 
 @dataclass
@@ -105,45 +103,10 @@ def test_stages_are_lines_where_no_person_looks(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "… one\n… two\n"
 
 
-@contextmanager
-def _screen() -> Iterator[list[str]]:
-    """Makes a pseudo-terminal of stderr; afterwards its list holds what a person saw."""
-    seen: list[str] = []
-    ours, theirs = os.openpty()
-    saved = os.dup(2)
-    os.dup2(theirs, 2)
-    with os.fdopen(theirs, "w", encoding="utf-8") as stderr, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("TERM", "xterm")
-        patched.setattr(sys, "stderr", stderr)
-        yield seen
-        os.set_blocking(ours, False)
-        raw = b""
-        with suppress(BlockingIOError):
-            while piece := os.read(ours, 4096):
-                raw += piece
-        seen.append(raw.decode())
-    os.dup2(saved, 2)
-    os.close(saved)
-    os.close(ours)
-
-
 def test_a_person_sees_stages_and_the_draft_without_escapes_of_theirs() -> None:
-    with _screen() as seen, terminal.Stages().shown() as stages:
+    with screen() as seen, terminal.Stages().shown() as stages:
         stages.stage("starting \x1b]0;owned\x07 model")
         stages.text("The \x1b]0;owned\x07 cap")
     assert "cap" in seen[0]
     assert "\x1b]" not in seen[0]
     assert "\x07" not in seen[0]
-
-
-def test_a_person_sees_files_go_by_without_escapes_in_their_names() -> None:
-    with _screen() as seen, terminal.index_progress() as show:
-        show(IndexProgress(2, 1, 3, 1, "evil\x1b]0;owned\x07.md"))
-    assert "evil]0;owned.md" in seen[0]
-    assert "\x1b]" not in seen[0]
-
-
-def test_elsewhere_progress_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with terminal.index_progress() as show:
-        show(IndexProgress(2, 1, 3, 1, "a.md"))
-    assert capfd.readouterr() == ("", "")

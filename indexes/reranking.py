@@ -1,0 +1,77 @@
+"""Question and passages → scores by a cross-encoder, which reads both together: slow, and off unless it is named."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from .encoders.base import clean, most_characters
+from .errors import EncoderError
+
+_BATCH = 32
+_HINT = "name a folder or hub id of a cross-encoder with one score, or leave the reranker out"
+
+
+class Reranker(Protocol):
+    """Judges passages for a question. Not shared between threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """A score for each text, in their order; higher is better, and only texts of one call are compared."""
+        ...
+
+
+class CrossEncoderReranker:
+    """A cross-encoder of sentence-transformers: a folder, or a hub id that the user named. Scores are its logits.
+
+    A pair that is longer than the model reads is cut at its end.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Raises EncoderError where sentence-transformers is not installed. The model is loaded when first used."""
+        if find_spec("sentence_transformers") is None:
+            raise EncoderError(
+                "a reranker needs sentence-transformers, which is not installed",
+                "install fathom-rag[dense] (or [cpu], [gpu]), or leave the reranker out",
+            )
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """As the protocol says. Raises EncoderError where the model cannot be loaded or gives no single score."""
+        if not texts:
+            return []
+        from torch.nn import Identity
+
+        most = most_characters(int(self._model.max_length or _UNBOUNDED))
+        pairs = [(clean(query)[:most], clean(text)[:most]) for text in texts]
+        # Logits: a sigmoid would round the best ones to the same 1.
+        scores = self._model.predict(pairs, batch_size=_BATCH, show_progress_bar=False, activation_fn=Identity())
+        return [float(score) for score in scores]
+
+    @cached_property
+    def _model(self) -> Any:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from sentence_transformers import CrossEncoder
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        folder = Path(self._name).expanduser()
+        try:
+            opened = CrossEncoder(str(folder) if folder.is_dir() else self._name, local_files_only=folder.is_dir())
+        except Exception as error:  # the library raises many kinds for a missing or broken model
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise EncoderError(f"the reranker {self._name!r} cannot be loaded: {reason}", _HINT) from error
+        if opened.num_labels != 1:
+            raise EncoderError(f"the reranker {self._name!r} gives {opened.num_labels} scores, expected 1", _HINT)
+        return opened
+
+
+_UNBOUNDED = 8192  # tokens, where a model names no limit

@@ -1,0 +1,169 @@
+"""The ranking of one query: candidates of both indexes, their fused scores, and what the best says of the rest."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from . import fusion
+from .embedding import Vectors
+from .lexical import Scored
+from .naming import Names
+from .periods import asks_for_latest, latest
+from .ranking import SearchMode
+from .tokens import query_terms
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What ranking reads of a chunk; `ordinal` counts the chunks of its document from 0.
+
+    `name` is what its document is called: folders, the file's name and the title; empty where it has no name.
+    """
+
+    document_id: int
+    ordinal: int
+    context: str
+    text: str
+    name: str = ""
+
+
+class Searchable(Protocol):
+    """What ranking needs of a collection: two indexes, and the vectors and texts of what they find."""
+
+    def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
+        """At most k chunks that hold one of the terms, by the sum of BM25 score × weight, best first."""
+        ...
+
+    def dense(self, vector: Vectors, k: int) -> list[Scored]:
+        """The k chunks nearest to a unit vector [d], by cosine, best first."""
+        ...
+
+    def encode_query(self, text: str) -> Vectors:
+        """The unit vector [d] of a query."""
+        ...
+
+    def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
+        """The unit vectors [n, d] of chunks, in the order of their ids."""
+        ...
+
+    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
+        """The passages of chunks by their ids."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RankSettings:
+    """Constants of the ranking, one setting for every collection.
+
+    `depth`: candidates that each index gives. `dense_weight`: the dense score's share of a passage's own score,
+    which lies in [0, 1]; the rest is the lexical one's. To this are added, at most: `asked` for the words of the
+    query that are in its document's name, `named` where the query says the whole name, `named_by_best` where the
+    best passage of another document says it, `latest` where the query asks for the latest and of the documents
+    that it asks for no other one's name tells a later period, `like_best` where its vector is that of the best passage.
+    """
+
+    depth: int = 100
+    dense_weight: float = 0.65
+    asked: float = 0.3
+    named: float = 0.3
+    named_by_best: float = 0.4
+    latest: float = 0.3
+    like_best: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A chunk with its fused score and what each index said of it; ranks count from 1, None: not among its results."""
+
+    chunk_id: int
+    score: float
+    lexical_rank: int | None = None
+    dense_rank: int | None = None
+    lexical_score: float | None = None
+    dense_score: float | None = None
+
+
+def retrieve(
+    query: str, source: Searchable, mode: SearchMode, depth: int, settings: RankSettings | None = None
+) -> list[Fused]:
+    """At most `depth` chunks for a query, best first; ties by chunk id.
+
+    Dense mode ranks by cosine alone. The others add what names say, and hybrid mode likeness to the best passage.
+    """
+    settings = settings or RankSettings()
+    k = max(settings.depth, depth)
+    words = Counter(query_terms(query))
+    lexical: list[Scored] = []
+    dense: list[Scored] = []
+    vector: Vectors | None = None
+    if mode is not SearchMode.DENSE:
+        lexical = source.lexical({term: float(count) for term, count in words.items()}, k)
+    if mode is not SearchMode.LEXICAL:
+        vector = source.encode_query(query)
+        dense = source.dense(vector, k)
+    if mode is SearchMode.DENSE:
+        ranked = fusion.best_first(fusion.by_best(dense))
+    elif ids := sorted({item.chunk_id for item in (*lexical, *dense)}):
+        own = fusion.by_best(lexical)
+        vectors = source.vectors(ids) if vector is not None else None
+        if vector is not None and vectors is not None:
+            # The dense index gives its best alone; the others' cosines are as quickly had.
+            cosines = fusion.by_best(map(Scored, ids, (vectors @ vector).tolist()))
+            own = fusion.weighted(own, cosines, settings.dense_weight)
+        scores = np.array([own.get(i, 0.0) for i in ids])
+        ranked = _with_evidence(query, ids, scores, vectors, source.passages(ids), settings)
+    else:
+        ranked = []
+    return _explained(ranked[:depth], lexical, dense)
+
+
+def _with_evidence(
+    query: str,
+    ids: Sequence[int],
+    scores: Scores,
+    vectors: Vectors | None,
+    passages: Mapping[int, Passage],
+    settings: RankSettings,
+) -> list[Scored]:
+    """Candidates with scores [n] and vectors [n, d], ranked by these and by names, periods and likeness."""
+    called = {passage.document_id: passage.name for passage in passages.values()}
+    documents = [passages[i].document_id if i in passages else None for i in ids]
+    names, words = Names(called), frozenset(query_terms(query))
+    asked = names.asked(words)
+    scores = scores + settings.asked * _of(asked, documents) + settings.named * _of(names.named(words), documents)
+    most = max(asked.values(), default=0.0)
+    if most > 0 and asks_for_latest(query):
+        newest = latest({document: called[document] for document, share in asked.items() if share == most})
+        scores = scores + settings.latest * _of(dict.fromkeys(newest, 1.0), documents)
+    row = int(np.argmax(scores))
+    if best := passages.get(ids[row]):
+        said = names.named(frozenset(query_terms(best.text)))
+        said[best.document_id] = 0.0
+        scores = scores + settings.named_by_best * _of(said, documents)
+    if vectors is not None:
+        likeness = np.maximum((vectors @ vectors[row]).astype(np.float64), 0.0)
+        scores = scores + settings.like_best * likeness**2
+    return fusion.best_first(dict(zip(ids, scores.tolist(), strict=True)))
+
+
+def _of(values: Mapping[int, float], documents: Sequence[int | None]) -> Scores:
+    """Each candidate's document's value [n], 0 where it has none."""
+    return np.array([values.get(document, 0.0) if document is not None else 0.0 for document in documents])
+
+
+def _explained(fused: Sequence[Scored], lexical: Sequence[Scored], dense: Sequence[Scored]) -> list[Fused]:
+    """Fused scores with the ranks and scores that they came from."""
+    by_lexical = {item.chunk_id: (rank, item.score) for rank, item in enumerate(lexical, 1)}
+    by_dense = {item.chunk_id: (rank, item.score) for rank, item in enumerate(dense, 1)}
+    found = []
+    for item in fused:
+        lexical_rank, lexical_score = by_lexical.get(item.chunk_id, (None, None))
+        dense_rank, dense_score = by_dense.get(item.chunk_id, (None, None))
+        found.append(Fused(item.chunk_id, item.score, lexical_rank, dense_rank, lexical_score, dense_score))
+    return found

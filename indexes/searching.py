@@ -1,0 +1,48 @@
+"""One state of a collection as ranking sees it: both indexes, and vectors and texts of what they find."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from . import bm25
+from .dense import best
+from .embedding import Encoder, Vectors
+from .lexical import Scored
+from .retrieval import Passage
+from .store import Store
+from .view import IndexView
+
+
+class CollectionSearch:
+    """Implements `Searchable` over a store and its indexes. Its user holds a snapshot of the store."""
+
+    def __init__(self, store: Store, view: IndexView, encoder: Encoder | None) -> None:
+        self._store = store
+        self._view = view
+        self._encoder = encoder
+
+    def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
+        return self._view.lexical.search(weights, k)
+
+    def idf(self, terms: Iterable[str]) -> Mapping[str, float]:
+        index = self._view.lexical
+        return {term: bm25.idf(len(index), index.holding(term)) for term in terms}
+
+    def dense(self, vector: Vectors, k: int) -> list[Scored]:
+        return best(self._view.dense, vector, k)
+
+    def encode_query(self, text: str) -> Vectors:
+        assert self._encoder is not None, "a collection without vectors is searched by words"
+        return self._encoder.encode_query(text)
+
+    def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
+        found = self._store.vectors.of_chunks(chunk_ids)
+        if not found:
+            return np.zeros((0, 1), dtype=np.float32)
+        return np.stack([found[chunk_id] for chunk_id in chunk_ids])
+
+    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
+        return {
+            chunk.id: Passage(chunk.document_id, chunk.ordinal, chunk.context, chunk.text)
+            for chunk in self._store.chunks(chunk_ids).values()
+        }

@@ -1,0 +1,87 @@
+"""Vectors by the content that they were made from: a cache that outlives changed files and killed runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from .database import Database
+from .embedding import Vectors
+
+_MARKS = 500  # variables in one statement
+_STORED = "<f2"  # half precision: cosines move by less than 0.001
+
+
+def content_key(text: str) -> bytes:
+    """Sixteen bytes that stand for a text as it is embedded."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class VectorTable:
+    """The table `vectors` of one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Row ids of the keys that are there."""
+        found: dict[bytes, int] = {}
+        for first in range(0, len(keys), _MARKS):
+            some = list(keys[first : first + _MARKS])
+            marks = ",".join("?" * len(some))
+            found.update(self._db.rows(f"SELECT key, id FROM vectors WHERE key IN ({marks})", some))
+        return found
+
+    def add(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Stores vectors [d] under keys that are not there yet."""
+        self._db.many(
+            "INSERT INTO vectors (key, vector) VALUES (?, ?)",
+            ((key, vector.astype(_STORED).tobytes()) for key, vector in vectors.items()),
+        )
+
+    def dimension(self) -> int | None:
+        """Length of the vectors; None where there are none."""
+        rows = self._db.rows("SELECT length(vector) FROM vectors LIMIT 1")
+        return int(rows[0][0]) // 2 if rows else None
+
+    def of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, Vectors]:
+        """Vectors [d] by chunk id; chunks without one are left out."""
+        found: dict[int, Vectors] = {}
+        for first in range(0, len(chunk_ids), _MARKS):
+            some = [int(i) for i in chunk_ids[first : first + _MARKS]]
+            marks = ",".join("?" * len(some))
+            rows = self._db.rows(
+                f"SELECT c.id, v.vector FROM chunks c JOIN vectors v ON v.id = c.vector_id WHERE c.id IN ({marks})",
+                some,
+            )
+            found.update(zip([row[0] for row in rows], _decoded([row[1] for row in rows]), strict=True))
+        return found
+
+    def between(self, first: int, last: int, rows_at_once: int = 8192) -> Iterator[Vectors]:
+        """Blocks [≤ rows_at_once, d] of the vectors of all chunks with an id in [first, last], by id."""
+        query = (
+            "SELECT v.vector FROM chunks c JOIN vectors v ON v.id = c.vector_id"
+            " WHERE c.id BETWEEN ? AND ? ORDER BY c.id"
+        )
+        block: list[bytes] = []
+        for row in self._db.stream(query, (first, last)):
+            block.append(row[0])
+            if len(block) == rows_at_once:
+                yield _decoded(block)
+                block.clear()
+        if block:
+            yield _decoded(block)
+
+    def chunks_without(self) -> int:
+        """Chunks that have no vector."""
+        return int(self._db.rows("SELECT count(*) FROM chunks WHERE vector_id IS NULL")[0][0])
+
+    def drop_unused(self) -> None:
+        """Forgets vectors that no chunk refers to."""
+        self._db.rows("DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE chunks.vector_id = vectors.id)")
+
+
+def _decoded(rows: Sequence[bytes]) -> Vectors:
+    """Vectors [n, d] of n stored ones."""
+    vectors = np.frombuffer(b"".join(rows), dtype=_STORED).astype(np.float32)
+    return vectors.reshape(len(rows), -1) if rows else vectors
