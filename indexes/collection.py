@@ -185,7 +185,7 @@ class Collection:
         return check(self._store)
 
     def notes(self) -> dict[str, list[str]]:
-        """What of a document's file is not in its text, by the document's name."""
+        """What of a document's file is not in its text, by the path of its file as `files` gives it."""
         return self._store.all_notes()
 
     def stats(self) -> CollectionStats:

@@ -14,7 +14,7 @@ from .ingest import Incoming, IndexProgress, Ingest
 from .intake import Intake, Refused, SameContent, Twin, Unchanged
 from .loaders.limits import LoadLimits
 from .store import STALE, Store
-from .walking import Candidate, Walk
+from .walking import Candidate, Walk, printable
 from .workers import LoaderPool, Outcome
 
 
@@ -164,10 +164,12 @@ class IndexRun:
         if record.state is FileState.INDEXED:
             self.report.unchanged.append(candidate.name)
         else:
-            self._target(record.state)[candidate.name] = record.reason
+            self._tell(candidate, record.state, record.reason)
 
-    def _target(self, state: FileState) -> dict[str, str]:
-        return self.report.failed if state is FileState.FAILED else self.report.skipped
+    def _tell(self, candidate: Candidate, state: FileState, reason: str) -> None:
+        """Puts a reason into the report, under the file's path where another root has its name already."""
+        told = self.report.failed if state is FileState.FAILED else self.report.skipped
+        told[candidate.name if candidate.name not in told else printable(str(candidate.path))] = reason
 
     def _refer(self, incoming: Incoming, document_id: int, before: FileRecord | None) -> None:
         """Points a file at a document that is in the store already: a touched or copied file."""
@@ -190,7 +192,7 @@ class IndexRun:
         if record != before or refused.stamp:
             with self._store.transaction():
                 self._store.put_file(record, mtime_ns)
-        self._target(refused.state)[candidate.name] = reason
+        self._tell(candidate, refused.state, reason)
 
 
 def forget(store: Store, record: FileRecord) -> None:

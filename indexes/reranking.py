@@ -50,7 +50,7 @@ class CrossEncoderReranker:
             return []
         from torch.nn import Identity
 
-        most = most_characters(int(self._model.max_length or _UNBOUNDED))
+        most = most_characters(int(self._model.max_seq_length or _UNBOUNDED))
         pairs = [(clean(query)[:most], clean(text)[:most]) for text in texts]
         # Logits: a sigmoid would round the best ones to the same 1.
         scores = self._model.predict(pairs, batch_size=_BATCH, show_progress_bar=False, activation_fn=Identity())

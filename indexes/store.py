@@ -185,8 +185,8 @@ class Store:
         return [Page(*page) for page in json.loads(row[0])], [Heading(*item) for item in json.loads(row[1])]
 
     def all_notes(self) -> dict[str, list[str]]:
-        """What of a document's file is not in its text, in words, by the document's name."""
-        rows = self._db.rows("SELECT name, notes FROM documents WHERE notes != '[]' ORDER BY name")
+        """What of a document's file is not in its text, in words, by the document's path."""
+        rows = self._db.rows("SELECT path, notes FROM documents WHERE notes != '[]' ORDER BY path")
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def _of_document(self, columns: str, document_id: int) -> Any:
@@ -240,7 +240,7 @@ class Store:
         columns = "path, name, state, reason, sha256, size_bytes, document_id, mtime_ns"
         values = (*astuple(record), mtime_ns)
         self._db.rows(f"INSERT OR REPLACE INTO files ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-        if old not in (None, record.document_id):
+        if old is not None and old != record.document_id:
             query = "UPDATE files SET document_id = ? WHERE document_id = ? AND sha256 = ?"
             self._db.rows(query, (record.document_id, old, record.sha256))
             self._release(old)
@@ -252,7 +252,7 @@ class Store:
         if old is not None:
             self._release(old)
 
-    def _release(self, document_id: int | None) -> None:
+    def _release(self, document_id: int) -> None:
         """Drops a document without files; one that its own file left goes to another, STALE for its context's sake."""
         query = "SELECT path, name FROM files WHERE document_id = ? ORDER BY state != 'indexed', path"
         users = self._db.rows(query, (document_id,))

@@ -140,7 +140,7 @@ def status(
             stats, records, notes = opened.stats(), opened.files(), opened.notes()
         if json:
             shown = [record for record in records if not failed or record.state is FileState.FAILED]
-            listed = [{**asdict(record), "notes": notes.get(record.name, [])} for record in shown]
+            listed = [{**asdict(record), "notes": notes.get(record.path, [])} for record in shown]
             terminal.out_json({**asdict(stats), "file_list": listed})
         else:
             for line in report.status_lines(stats, records, notes, failed, files):

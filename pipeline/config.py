@@ -30,7 +30,7 @@ _LIMITS = LoadLimits()
 class IndexSettings(_Section):
     """How documents are read. `embedding` is a model's name, or "none"; None keeps what the collection has.
 
-    `max_seconds` None means 120, and 3,600 with OCR. `processes` read files side by side; 0 means one a core, at most four.
+    `max_seconds` None means 120, and 3,600 with OCR. `processes` read files side by side; 0: one a core, at most 4.
     """
 
     embedding: str | None = Field(default=None, min_length=1)

@@ -153,8 +153,8 @@ def status_lines(
         yield f"  {stats.documents:,} documents, {stats.chunks:,} chunks, {stats.characters:,} characters"
         yield f"  embedding: {stats.embedding}"
         yield "  files: " + ", ".join(f"{count} {state}" for state, count in stats.files.items())
-        for name, remarks in notes.items():
-            yield from (f"  note: {name} {remark}" for remark in remarks)
+        for record in files:
+            yield from (f"  note: {record.name} {remark}" for remark in notes.get(record.path, []))
     for record in files:
         if record.state is FileState.FAILED or (record.state is FileState.SKIPPED and not failed_only):
             yield f"  {record.state.value}: {record.name} {record.reason}"

@@ -67,7 +67,7 @@ def bounds(low: float, high: float) -> tuple[float, float]:
     if low == high:
         return -1.0, 1.0 - 2 / _LEVELS
     steps = _LEVELS - 1
-    zero = round(-low / (high - low) * steps)
+    zero = min(max(round(-low / (high - low) * steps), int(low < 0)), steps - int(high > 0))
     step = max(-low / zero if zero else 0.0, high / (steps - zero) if zero < steps else 0.0)
     return -zero * step, (steps - zero) * step
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 OCR_SECONDS = 3600.0  # wall time of a file whose scanned pages are read, some of them ten or twenty seconds each
 
 

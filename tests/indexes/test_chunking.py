@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.chunking import MAX_COLUMNS_CHARACTERS, MAX_SECTION_CHARACTERS, ChunkSizes, chunk
+from indexes.chunking import MAX_COLUMNS_CHARACTERS, MAX_SECTION_CHARACTERS, ChunkSizes, chunk, document_name
 from indexes.documents import Heading, LoadedDocument, Page, Table
 from indexes.loaders.parts import markdown_headings, markdown_tables
 
@@ -156,3 +156,19 @@ def test_text_before_the_first_heading_has_no_section() -> None:
 def test_sizes_that_do_not_rise_are_refused(target: int, maximum: int, minimum: int) -> None:
     with pytest.raises(ValueError, match=r"^chunk sizes must rise: 0 < minimum <= target <= maximum"):
         ChunkSizes(target, maximum, minimum)
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "expected"),
+    [
+        ("2023 Q1 AAPL.pdf", "Apple Inc., Form 10-Q", "2023 Q1 AAPL › Apple Inc., Form 10-Q"),
+        ("deals/acme/board-notes.md", "Board notes of Acme", "deals › acme › Board notes of Acme"),
+        ("board-notes.md", "Board Notes", "Board Notes"),
+        ("a.b/v2.1.txt", "Plan", "a.b › v2.1 › Plan"),
+        ("", "T", "T"),
+    ],
+)
+def test_a_document_is_called_by_folders_file_and_title_without_saying_a_word_twice(
+    path: str, title: str, expected: str
+) -> None:
+    assert document_name(path, title) == expected

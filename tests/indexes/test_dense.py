@@ -1,83 +1,216 @@
 """FAISS against NumPy brute force, and index files that are damaged."""
 
-from contextlib import suppress
+import json
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.dense import DenseIndex
+from indexes.dense import DEPTH, DensePart, best
 from indexes.embedding import Vectors
 
 TOLERANCE = 1e-5  # float32 sums of 8 products in another order
+NONE_DEAD = np.zeros(0, dtype=np.int64)
+FILE, PROBE = "vectors.faiss", "vectors.json"
+
+Ids = npt.NDArray[np.int64]
 
 
-def _unit(seed: int, rows: int, dimension: int = 8) -> Vectors:
-    vectors = np.random.default_rng(seed).standard_normal((rows, dimension)).astype(np.float32)
+def unit(seed: int, rows: int, dimension: int = 8) -> Vectors:
+    return _normed(np.random.default_rng(seed).standard_normal((rows, dimension)))
+
+
+def _normed(vectors: npt.NDArray[Any]) -> Vectors:
     normed: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return normed
 
 
-@settings(deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 80))
-def test_search_equals_brute_force(seed: int, rows: int, k: int) -> None:
-    vectors, query = _unit(seed, rows), _unit(seed + 1, 1)[0]
-    ids = [1000 + 3 * row for row in range(rows)]
-    found = DenseIndex.build(ids, vectors).search(query, k)
-    scores = vectors @ query
-    order = np.argsort(-scores, kind="stable")[:k]
-    assert [item.chunk_id for item in found] == [ids[row] for row in order]
-    np.testing.assert_allclose([item.score for item in found], scores[order], atol=TOLERANCE)
+def _clustered(seed: int, rows: int, dimension: int = 24) -> Vectors:
+    """Vectors around 80 centres, as topics are."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(7).standard_normal((80, dimension))
+    return _normed(centres[rng.integers(0, 80, rows)] + 0.6 * rng.standard_normal((rows, dimension)))
 
 
-def test_equal_scores_come_by_chunk_id() -> None:
-    vectors = np.tile(_unit(1, 1), (4, 1))
-    assert [item.chunk_id for item in DenseIndex.build([9, 2, 7, 4], vectors).search(vectors[0], 4)] == [2, 4, 7, 9]
+def _stored(vectors: Vectors) -> Vectors:
+    """The vectors as half precision keeps them."""
+    return vectors.astype(np.float16).astype(np.float32)
 
 
-def test_a_written_index_reads_back_the_same_and_leaves_no_part_file(tmp_path: Path) -> None:
-    vectors = _unit(3, 20)
-    index = DenseIndex.build(range(20), vectors)
-    path = tmp_path / "dense.1.faiss"
-    index.write(path)
-    index.write(path)
-    assert [item.name for item in tmp_path.iterdir()] == ["dense.1.faiss"]
-    again = DenseIndex.read(path)
-    assert again.shape == index.shape == (20, 8)
-    assert again.search(vectors[4], 20) == index.search(vectors[4], 20)
+def _part(vectors: Vectors, dead: Sequence[int], folder: Path, first_id: int = 0, exact: bool = True) -> DensePart:
+    """A part with ids that leave gaps, written and mapped."""
+    ids = first_id + 3 * np.arange(len(vectors), dtype=np.int64)
+    folder.mkdir(exist_ok=True)
+    DensePart.build(ids, [vectors[:5], vectors[5:]] if len(vectors) > 5 else [vectors], exact).write(folder)
+    return DensePart.read(folder, ids, np.array(dead, dtype=np.int64))
 
 
-def test_an_empty_index_and_k_of_nought_find_nothing() -> None:
-    empty = DenseIndex.build([], np.zeros((0, 8), dtype=np.float32))
-    assert len(empty) == 0
-    assert empty.search(_unit(1, 1)[0], 5) == []
-    assert DenseIndex.build([1], _unit(1, 1)).search(_unit(1, 1)[0], 0) == []
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.integers(1, 30), min_size=1, max_size=3),
+    st.sets(st.integers(0, 270)),
+    st.integers(-1, 100),
+)
+def test_parts_with_dead_chunks_equal_brute_force_over_the_living(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, sizes: list[int], dead: set[int], k: int
+) -> None:
+    folder, query = tmp_path_factory.mktemp("dense"), unit(seed + 1, 1)[0]
+    parts, scores = [], {}
+    for number, size in enumerate(sizes):
+        vectors = unit(seed + 2 + number, size)
+        parts.append(_part(vectors, sorted(dead), folder / str(number), 90 * number))
+        for row, score in enumerate(_stored(vectors) @ query):
+            if 90 * number + 3 * row not in dead:
+                scores[90 * number + 3 * row] = float(score)
+    found = best(parts, query, k)
+    order = sorted(scores, key=lambda i: -scores[i])[: max(k, 0)]
+    assert sum(part.chunks for part in parts) == len(scores)
+    assert [item.chunk_id for item in found] == order
+    np.testing.assert_allclose([item.score for item in found], [scores[i] for i in order], atol=TOLERANCE)
 
 
-def test_ids_and_vectors_must_be_as_many() -> None:
+@pytest.mark.parametrize("k", [1, 2, 3, 8, 20])
+def test_equal_scores_come_by_chunk_id_even_at_the_last_place(tmp_path: Path, k: int) -> None:
+    vectors = np.tile(unit(1, 1), (4, 1))
+    parts = [_part(vectors, [6], tmp_path / "a"), _part(vectors, [], tmp_path / "b", 12)]
+    assert [item.chunk_id for item in best(parts, vectors[0], k)] == [0, 3, 9, 12, 15, 18, 21][:k]
+
+
+def test_a_part_of_nothing_and_k_of_nought_find_nothing() -> None:
+    empty = DensePart.build(NONE_DEAD, [])
+    assert (empty.chunks, empty.search(unit(1, 1)[0], 5)) == (0, [])
+    assert DensePart.build(np.array([1]), [unit(1, 1)]).search(unit(1, 1)[0], 0) == []
+    assert best([], unit(1, 1)[0], 5) == []
+
+
+def test_a_part_whose_chunks_are_all_dead_finds_nothing(tmp_path: Path) -> None:
+    part = _part(unit(1, 3), [0, 3, 6], tmp_path)
+    assert (part.chunks, part.search(unit(1, 1)[0], 5)) == (0, [])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_ids_and_vectors_must_be_as_many(exact: bool) -> None:
     with pytest.raises(ValueError, match="2 chunk ids for 1 vectors"):
-        DenseIndex.build([1, 2], _unit(1, 1))
+        DensePart.build(np.array([1, 2]), [unit(1, 1)], exact)
+    with pytest.raises(ValueError, match="1 chunk ids for 0 vectors"):
+        DensePart.build(np.array([1]), [], exact)
 
 
-def test_a_missing_empty_truncated_or_foreign_file_is_a_runtime_error(tmp_path: Path) -> None:
-    path = tmp_path / "dense.1.faiss"
+def test_lists_find_what_an_exact_search_finds_for_questions_they_have_not_seen(tmp_path: Path) -> None:
+    vectors, queries = _clustered(1, 5_000), _clustered(2, 100)
+    part = _part(vectors, [], tmp_path, exact=False)
+    assert part.probing is not None
+    assert part.probing.probe < part.probing.lists  # not every list is read
+    assert part.probing.recall >= 0.99
+    found = 0
+    for query in queries:
+        wanted = 3 * np.argsort(-(_stored(vectors) @ query), kind="stable")[:DEPTH]
+        found += len(np.intersect1d(wanted, [item.chunk_id for item in part.search(query, DEPTH)]))
+    assert found / (len(queries) * DEPTH) >= 0.98
+
+
+def test_lists_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> None:
+    vectors, query = _clustered(3, 2_000), _clustered(4, 1)[0]
+    dead = (3 * np.arange(0, 2_000, 2)).tolist()
+    found = _part(vectors, dead, tmp_path, exact=False).search(query, 50)
+    assert len(found) == 50
+    assert not {item.chunk_id for item in found} & set(dead)
+    rows = [item.chunk_id // 3 for item in found]
+    np.testing.assert_allclose([item.score for item in found], (_stored(vectors) @ query)[rows], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("rows", [16, 40])
+def test_lists_of_few_vectors_find_them_all(tmp_path: Path, rows: int) -> None:
+    vectors = unit(5, rows)
+    part = _part(vectors, [], tmp_path, exact=False)
+    assert sorted(item.chunk_id for item in part.search(vectors[0], 100)) == [3 * row for row in range(rows)]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_written_part_is_the_same_when_it_is_mapped(tmp_path: Path, exact: bool) -> None:
+    vectors, ids = unit(3, 60), np.arange(60)
+    part = DensePart.build(ids, [vectors], exact)
+    part.write(tmp_path)
+    assert DensePart.stands_in(tmp_path)
+    assert DensePart.has_lists(tmp_path) is not exact
+    mapped = DensePart.read(tmp_path, ids, NONE_DEAD)
+    assert mapped.probing == part.probing
+    assert mapped.search(vectors[4], 60) == part.search(vectors[4], 60)
+
+
+def test_a_mapped_part_outlives_its_files(tmp_path: Path) -> None:
+    vectors = unit(3, 60)
+    part = _part(vectors, [], tmp_path)
+    expected = part.search(vectors[4], 60)
+    (tmp_path / FILE).unlink()
+    assert part.search(vectors[4], 60) == expected
+
+
+def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
+    assert not DensePart.stands_in(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        DensePart.read(tmp_path, NONE_DEAD, NONE_DEAD)
+
+
+def test_a_foreign_file_is_a_runtime_error(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"SQLite format 3\x00" * 50)
     with pytest.raises(RuntimeError):
-        DenseIndex.read(path)
-    DenseIndex.build(range(20), _unit(3, 20)).write(path)
-    whole = path.read_bytes()
-    for content in (b"", whole[:10], whole[:-1], b"SQLite format 3\x00" * 50):
-        path.write_bytes(content)
+        DensePart.read(tmp_path, NONE_DEAD, NONE_DEAD)
+
+
+def test_an_index_of_another_number_of_vectors_is_refused(tmp_path: Path) -> None:
+    _part(unit(1, 20), [], tmp_path)
+    with pytest.raises(ValueError, match="holds 20 vectors for 19 chunks"):
+        DensePart.read(tmp_path, np.arange(19), NONE_DEAD)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_description_of_the_lists_is_refused(tmp_path: Path, content: str) -> None:
+    _part(unit(1, 20), [], tmp_path, exact=False)
+    assert set(json.loads((tmp_path / PROBE).read_text())) == {"lists", "probe", "recall"}
+    (tmp_path / PROBE).write_text(content)
+    with pytest.raises((ValueError, TypeError)):
+        DensePart.read(tmp_path, np.arange(20), NONE_DEAD)
+
+
+def _outcome(work: Callable[[], object]) -> str:
+    """What becomes of a process of its own that does the work: FAISS may take its process with it."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        except (OSError, ValueError, RuntimeError):
+            os._exit(1)
+        except BaseException:
+            os._exit(2)
+    status = os.waitpid(child, 0)[1]
+    return {0: "read", 1: "refused", 2: "another error"}.get(os.waitstatus_to_exitcode(status), "crashed")
+
+
+def test_no_damaged_byte_is_more_than_an_error(tmp_path: Path) -> None:
+    vectors, ids = unit(3, 20), np.arange(20)
+    DensePart.build(ids, [vectors]).write(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    header = len(whole) - 20 * 8 * 2  # what is not a vector in half precision
+    for position in range(header):
+        (tmp_path / FILE).write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        outcome = _outcome(lambda: DensePart.read(tmp_path, ids, NONE_DEAD).search(vectors[0], 3))
+        assert outcome in ("read", "refused"), f"byte {position}"
+
+
+def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
+    vectors, ids = unit(3, 20), np.arange(20)
+    DensePart.build(ids, [vectors]).write(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    for length in (8, len(whole) // 2, len(whole) - 1):  # shorter ones crash FAISS, so sizes are compared before
+        (tmp_path / FILE).write_bytes(whole[:length])
         with pytest.raises(RuntimeError):
-            DenseIndex.read(path)
-
-
-def test_a_damaged_length_is_a_runtime_error_and_not_out_of_memory(tmp_path: Path) -> None:
-    path = tmp_path / "dense.1.faiss"
-    DenseIndex.build(range(20), _unit(3, 20)).write(path)
-    whole = path.read_bytes()
-    for position in range(len(whole) - 20 * 8 * 4 - 20 * 8 - 8):  # headers, vectors, their count, ids
-        path.write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
-        with suppress(RuntimeError):
-            assert len(DenseIndex.read(path).shape) == 2
+            DensePart.read(tmp_path, ids, NONE_DEAD)

@@ -1,7 +1,6 @@
 """Encoders: unit vectors in order, and what is said where a model is missing."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.embedding import BUNDLED, HashEncoder, SentenceEncoder, make_encoder
+from indexes.encoders.sentence import Choice
 from indexes.errors import EncoderError
 from indexes.tokens import terms
 
@@ -61,20 +61,38 @@ def test_missing_bundled_weights_are_said_with_the_way_out(monkeypatch: pytest.M
     assert "fathom-rag[dense]" in caught.value.hint
 
 
+def test_a_question_is_hashed_like_a_document() -> None:
+    encoder = HashEncoder()
+    assert np.array_equal(encoder.encode_query("cells from Oslo"), encoder.encode(["cells from Oslo"])[0])
+
+
+def test_an_unknown_backend_is_said_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FATHOM_ENCODER", "fast")
+    with pytest.raises(EncoderError, match="FATHOM_ENCODER = 'fast'") as caught:
+        make_encoder(BUNDLED)
+    assert "auto, torch, openvino" in caught.value.hint
+
+
 @pytest.mark.dense
-def test_minilm_ranks_meaning_above_words_and_a_broken_model_is_named(tmp_path: Path) -> None:
+def test_minilm_ranks_meaning_above_words() -> None:
     encoder = SentenceEncoder()
-    texts = ["The cat sat on the mat. " * 30, "Profits fell last year.", "A kitten rested on a rug."]
+    texts = ["The cat sat on the mat. " * 60, "Profits fell last year.", "A kitten rested on a rug."]
     heard: list[int] = []
     vectors = encoder.encode(texts, heard.append)
     assert vectors.shape == (3, encoder.dimension) == (3, 384)
     assert sum(heard) == 3
+    assert encoder.truncated == 1  # 60 × 7 words; the model reads 256 tokens
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    query = encoder.encode(["a feline lay on a carpet"])[0]
+    query = encoder.encode_query("a feline lay on a carpet")
     assert np.argmax(vectors @ query) == 2
     assert float(vectors[0] @ query) > float(vectors[1] @ query)
-    assert encoder.encode([]).shape == (0, 384)
-    assert encoder.encode(["\udce9 cells", "a\x00b", "漢字 🌊"]).shape == (3, 384)
-    for name in (str(tmp_path), str(tmp_path / "gone")):
-        with pytest.raises(EncoderError, match="cannot be loaded"):
-            SentenceEncoder(name).encode(["x"])
+
+
+@pytest.mark.dense
+def test_every_backend_gives_minilm_s_vectors() -> None:
+    texts = ["The board met in Oslo on 3 May.", "Cells: 4.2 GWh, from one supplier.", "", "\udce9 cells", "漢字 🌊"]
+    expected = SentenceEncoder(choice=Choice.TORCH).encode(texts)
+    for choice, least in ((Choice.OPENVINO_FLOAT32, 0.9999), (Choice.OPENVINO_INT8, 0.97), (Choice.AUTO, 0.97)):
+        encoder = SentenceEncoder(choice=choice)
+        assert "OpenVINO" in encoder.description
+        assert np.sum(encoder.encode(texts) * expected, axis=1).min() > least

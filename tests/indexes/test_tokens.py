@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.tokens import terms
+from indexes.tokens import embedding_text, index_terms, query_terms, terms
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,36 @@ def test_text_becomes_these_terms(text: str, expected: list[str]) -> None:
     assert terms(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("10-K or 10K", ["10k", "10k"]),
+        ("Q3 of FY2022", ["q3", "fy2022"]),
+        ("ACME_2024Q2_10Q", ["2024q", "10q", "q2"]),
+        ("Batch C-44, TB-0217, 3M", ["3m", "c44", "tb0217"]),
+        ("€3,240k at 87.4x", []),  # parts of longer numbers
+        ("company12 1234567a", []),  # more than four letters, more than six digits
+        ("10 K, Q 3", []),
+        ("the third quarter", ["q3"]),
+    ],
+)
+def test_codes_and_periods_follow_the_words(text: str, codes: list[str]) -> None:
+    assert query_terms(text) == [*terms(text), *codes]
+
+
+def test_a_chunk_is_found_by_its_context_and_its_text() -> None:
+    assert index_terms("Report › Costs", "paid 10-K fees") == query_terms("Report Costs paid 10-K fees")
+    assert embedding_text("Report › Costs", "paid") == "Report › Costs\npaid"
+
+
+@pytest.mark.parametrize("unit", ["1-a", "a9", "9", "a", "-", "1a1"])
+def test_a_long_hostile_text_is_read_once(unit: str) -> None:
+    assert all(query_terms(unit * 50_000))
+
+
 @given(st.text())
 def test_terms_survive_being_stored_as_one_line(text: str) -> None:
-    found = terms(text)
+    found = query_terms(text)
     assert " ".join(found).split() == found
     assert all(found)
 

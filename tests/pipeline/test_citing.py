@@ -136,11 +136,14 @@ def test_coverage_is_the_share_of_terms_that_are_there() -> None:
 class _Alike:
     """Finds any two texts to mean the same."""
 
-    name = "alike"
+    name = fingerprint = "alike"
     dimension = 1
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
         return np.ones((len(texts), 1), dtype=np.float32)
+
+    def encode_query(self, text: str) -> Vectors:
+        return self.encode([text])[0]
 
 
 def test_likeness_of_meaning_makes_up_for_words_but_not_for_numbers_or_names() -> None:

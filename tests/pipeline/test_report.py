@@ -147,7 +147,7 @@ def test_a_status_names_every_file_that_is_not_in_the_collection() -> None:
         FileRecord("c", "c.png", FileState.SKIPPED, "no kind", "", 0, None),
     ]
     lines = list(
-        report.status_lines(stats, files, {"a.md": ["page 3 has no text"]}, failed_only=False, all_files=False)
+        report.status_lines(stats, files, {"a": ["page 3 has no text"]}, failed_only=False, all_files=False)
     )
     assert lines[1] == "  2 documents, 10 chunks, 12,345 characters"
     assert lines[-3:] == ["  note: a.md page 3 has no text", "  failed: b.pdf is empty", "  skipped: c.png no kind"]
