@@ -143,7 +143,8 @@ class _Alike:
         return np.ones((len(texts), 1), dtype=np.float32)
 
     def encode_query(self, text: str) -> Vectors:
-        return self.encode([text])[0]
+        vector: Vectors = self.encode([text])[0]
+        return vector
 
 
 def test_likeness_of_meaning_makes_up_for_words_but_not_for_numbers_or_names() -> None:
