@@ -146,9 +146,7 @@ def test_a_status_names_every_file_that_is_not_in_the_collection() -> None:
         FileRecord("b", "b.pdf", FileState.FAILED, "is empty", "", 0, None),
         FileRecord("c", "c.png", FileState.SKIPPED, "no kind", "", 0, None),
     ]
-    lines = list(
-        report.status_lines(stats, files, {"a": ["page 3 has no text"]}, failed_only=False, all_files=False)
-    )
+    lines = list(report.status_lines(stats, files, {"a": ["page 3 has no text"]}, failed_only=False, all_files=False))
     assert lines[1] == "  2 documents, 10 chunks, 12,345 characters"
     assert lines[-3:] == ["  note: a.md page 3 has no text", "  failed: b.pdf is empty", "  skipped: c.png no kind"]
     assert list(report.status_lines(stats, files, {}, failed_only=True, all_files=True)) == ["  failed: b.pdf is empty"]
