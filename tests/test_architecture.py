@@ -15,7 +15,18 @@ MAY_IMPORT = {
     "pipeline": {"pipeline", "indexes", "engine"},
     "evals": {"evals", "pipeline", "indexes", "engine"},
 }
-HEAVY = {"torch", "vllm", "transformers", "sentence_transformers", "faiss", "langgraph", "numpy", "rich"}
+HEAVY = {
+    "torch",
+    "vllm",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "langgraph",
+    "numpy",
+    "openvino",
+    "rich",
+    "tokenizers",
+}
 PICKLES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 MOST_LINES = 300
 LONGER: dict[str, str] = {}  # path: why it is longer

@@ -74,9 +74,13 @@ def _open(model: ModelFolder) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it says of a model's training does not concern whoever indexes
     try:
         opened = SentenceTransformer(str(model.folder), local_files_only=True)
     except Exception as error:  # the library raises many kinds for a broken model
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise EncoderError(f"the embedding model {model.name!r} cannot be loaded: {reason}", HINT) from error
+    finally:
+        logging.set_verbosity(verbosity)
     return opened.float() if opened.device.type == "cpu" else opened
