@@ -16,20 +16,22 @@ from indexes.tokens import embedding_text, index_terms
 
 
 class MemoryIndex:
-    """Searchable passages; a passage's id is its position. `vectors` is [n, d], `encode` gives a query's vector [d]."""
+    """Searchable passages; a passage's id is its position.
+
+    `vectors` is [n, d], `encode` gives a query's vector [d], `tokenise` the index terms of a context and a text.
+    """
 
     def __init__(
         self,
         passages: Sequence[Passage],
         vectors: Vectors,
         encode: Callable[[str], Vectors],
-        k1: float = bm25.K1,
-        b: float = bm25.B,
+        tokenise: Callable[[str, str], list[str]] = index_terms,
     ) -> None:
         self._passages, self._vectors, self._encode = passages, vectors, encode
-        counts = [Counter(index_terms(passage.context, passage.text)) for passage in passages]
+        counts = [Counter(tokenise(passage.context, passage.text)) for passage in passages]
         lengths = np.array([counter.total() for counter in counts], dtype=np.float64)
-        weight = k1 * (1 - b + b * lengths / max(lengths.mean(), 1))
+        scale = bm25.K1 * (1 - bm25.B + bm25.B * lengths / max(lengths.mean(), 1))
         rows: dict[str, list[tuple[int, int]]] = {}
         for i, counter in enumerate(counts):
             for term, times in counter.items():
@@ -38,7 +40,7 @@ class MemoryIndex:
         for term, pairs in rows.items():
             ids, count = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs], dtype=np.float64)
             idf = bm25.idf(len(passages), len(ids))
-            self._postings[term] = (ids, idf * count * (k1 + 1) / (count + weight[ids]))
+            self._postings[term] = (ids, idf * count * (bm25.K1 + 1) / (count + scale[ids]))
 
     def __len__(self) -> int:
         return len(self._passages)

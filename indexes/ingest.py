@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
-from .chunking import ChunkSizes, Span, chunk
+from .chunking import ChunkSizes, Span, chunk, document_name
 from .documents import FileRecord, FileState, IndexReport, LoadedDocument
 from .embedding import Encoder
 from .store import NewChunk, Store
@@ -71,7 +70,7 @@ class Ingest:
 
     def take(self, file: Incoming, loaded: LoadedDocument) -> None:
         """Chunks a document and commits what waits once it is enough."""
-        spans = [_in_folder(span, file.name) for span in chunk(loaded, self.sizes)]
+        spans = [_named(span, file.name, loaded.title) for span in chunk(loaded, self.sizes)]
         self._waiting.append(_Waiting(file, loaded, spans))
         self.progress.pages_done += len(loaded.pages)
         self.progress.chunks_found += len(spans)
@@ -140,7 +139,6 @@ class Ingest:
         self.on_progress(self.progress)
 
 
-def _in_folder(span: Span, name: str) -> Span:
-    """The span with the folders of its document's name before its context: they often name the subject."""
-    folders = PurePosixPath(name).parts[:-1]
-    return replace(span, context=" › ".join([*folders, span.context]))
+def _named(span: Span, name: str, title: str) -> Span:
+    """The span with its document's whole name in its context: folders and file often name the subject."""
+    return replace(span, context=document_name(name, title) + span.context.removeprefix(title))

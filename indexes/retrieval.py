@@ -14,7 +14,9 @@ from .lexical import Scored
 from .naming import Names
 from .periods import asks_for_latest, latest
 from .ranking import SearchMode
-from .tokens import query_terms
+from .tokens import proper_terms, query_terms
+
+_LIKENESS_POWER = 6  # passages that are merely about the same things are not like each other
 
 Scores = npt.NDArray[np.float64]
 
@@ -62,19 +64,21 @@ class RankSettings:
     """Constants of the ranking, one setting for every collection.
 
     `depth`: candidates that each index gives. `dense_weight`: the dense score's share of a passage's own score,
-    which lies in [0, 1]; the rest is the lexical one's. To this are added, at most: `asked` for the words of the
-    query that are in its document's name, `named` where the query says the whole name, `named_by_best` where the
-    best passage of another document says it, `latest` where the query asks for the latest and of the documents
-    that it asks for no other one's name tells a later period, `like_best` where its vector is that of the best passage.
+    which lies in [0, 1]; the rest is the lexical one's. To this are added, at most: `asked` for the proper words of
+    the query that are in its document's name, `named` where the query says the whole name, `named_by_best` where the
+    best passage of another document says it, `latest` where the query asks for the latest and of the documents that
+    it asks for no other one's name tells a later period, `like_best` where its vector is that of the best passage.
+    A document's further passages get these additions times `decay`, `decay`² and so on, best first.
     """
 
     depth: int = 100
-    dense_weight: float = 0.65
+    dense_weight: float = 0.7
     asked: float = 0.3
     named: float = 0.3
     named_by_best: float = 0.4
     latest: float = 0.3
     like_best: float = 0.2
+    decay: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +138,32 @@ def _with_evidence(
     """Candidates with scores [n] and vectors [n, d], ranked by these and by names, periods and likeness."""
     called = {passage.document_id: passage.name for passage in passages.values()}
     documents = [passages[i].document_id if i in passages else None for i in ids]
-    names, words = Names(called), frozenset(query_terms(query))
-    asked = names.asked(words)
-    scores = scores + settings.asked * _of(asked, documents) + settings.named * _of(names.named(words), documents)
+    names = Names(called)
+    asked, named = names.asked(proper_terms(query)), names.named(frozenset(query_terms(query)))
+    added = settings.asked * _of(asked, documents) + settings.named * _of(named, documents)
     most = max(asked.values(), default=0.0)
     if most > 0 and asks_for_latest(query):
         newest = latest({document: called[document] for document, share in asked.items() if share == most})
-        scores = scores + settings.latest * _of(dict.fromkeys(newest, 1.0), documents)
-    row = int(np.argmax(scores))
+        added += settings.latest * _of(dict.fromkeys(newest, 1.0), documents)
+    row = int(np.argmax(scores + added))
     if best := passages.get(ids[row]):
         said = names.named(frozenset(query_terms(best.text)))
         said[best.document_id] = 0.0
-        scores = scores + settings.named_by_best * _of(said, documents)
+        added += settings.named_by_best * _of(said, documents)
     if vectors is not None:
         likeness = np.maximum((vectors @ vectors[row]).astype(np.float64), 0.0)
-        scores = scores + settings.like_best * likeness**2
-    return fusion.best_first(dict(zip(ids, scores.tolist(), strict=True)))
+        added += settings.like_best * likeness**_LIKENESS_POWER
+    added *= _decayed(scores + added, documents, settings.decay)
+    return fusion.best_first(dict(zip(ids, (scores + added).tolist(), strict=True)))
+
+
+def _decayed(scores: Scores, documents: Sequence[int | None], decay: float) -> Scores:
+    """Factors [n]: 1 for the best passage of each document, `decay` for its second, `decay`² for its third."""
+    factors, before = np.ones(len(scores)), Counter[int | None]()
+    for row in np.argsort(-scores, kind="stable"):
+        factors[row] = decay ** before[documents[row]]
+        before[documents[row]] += 1
+    return factors
 
 
 def _of(values: Mapping[int, float], documents: Sequence[int | None]) -> Scores:

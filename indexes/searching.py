@@ -1,10 +1,10 @@
 """One state of a collection as ranking sees it: both indexes, and vectors and texts of what they find."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from . import bm25
+from .chunking import document_name
 from .dense import best
 from .embedding import Encoder, Vectors
 from .lexical import Scored
@@ -24,10 +24,6 @@ class CollectionSearch:
     def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         return self._view.lexical.search(weights, k)
 
-    def idf(self, terms: Iterable[str]) -> Mapping[str, float]:
-        index = self._view.lexical
-        return {term: bm25.idf(len(index), index.holding(term)) for term in terms}
-
     def dense(self, vector: Vectors, k: int) -> list[Scored]:
         return best(self._view.dense, vector, k)
 
@@ -42,7 +38,10 @@ class CollectionSearch:
         return np.stack([found[chunk_id] for chunk_id in chunk_ids])
 
     def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
+        chunks = self._store.chunks(chunk_ids).values()
+        documents = self._store.documents_of({chunk.document_id for chunk in chunks})
+        names = {i: document_name(document.name, document.title) for i, document in documents.items()}
         return {
-            chunk.id: Passage(chunk.document_id, chunk.ordinal, chunk.context, chunk.text)
-            for chunk in self._store.chunks(chunk_ids).values()
+            chunk.id: Passage(chunk.document_id, chunk.ordinal, chunk.context, chunk.text, names[chunk.document_id])
+            for chunk in chunks
         }

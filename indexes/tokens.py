@@ -14,6 +14,7 @@ _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 _THEN_LETTERS = re.compile(r"\d(?<!\d\d)\d{0,5}(-?[^\W\d_]{1,4})(?![^\W\d_])")
 _AFTER_LETTERS = re.compile(r"\d(?:(?<=[^\W\d_]\d)|(?<=[^\W\d_]-\d))\d{0,5}(?!\d)")
 _LETTERS = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,4}-?$")
+_CONTEXT_WEIGHT = 2
 _STOP = frozenset(
     "a an and are as at be been but by can could did do does for from had has have how if in into is it its may might "
     "must no not of on or our shall should so than that the their them then there these they this those to us was we "
@@ -46,14 +47,25 @@ def terms(text: str) -> list[str]:
 
 
 def index_terms(context: str, text: str) -> list[str]:
-    """What a chunk is found by: the terms and codes of its context (folders, title, section, columns) and its text."""
-    return query_terms(embedding_text(context, text))
+    """What a chunk is found by: the terms of its text, and twice those of its context (folders, title, section)."""
+    return query_terms(context) * _CONTEXT_WEIGHT + query_terms(text)
 
 
 def query_terms(text: str) -> list[str]:
     """The terms of a text, then its codes and periods: `10-K` and `10K` give `10`, `k` and `10k`."""
     folded = _folded(text)
     return terms(text) + _codes(folded) + period_terms(folded)
+
+
+def proper_terms(text: str) -> frozenset[str]:
+    """Terms of the words that look like names or numbers: with a capital letter or a digit in them.
+
+    All terms where no word but the first has a capital, as in a question typed in small letters.
+    """
+    words = text.split()
+    if not any(letter.isupper() for word in words[1:] for letter in word):
+        return frozenset(query_terms(text))
+    return frozenset(query_terms(" ".join(word for word in words if any(c.isupper() or c.isdigit() for c in word))))
 
 
 def embedding_text(context: str, text: str) -> str:

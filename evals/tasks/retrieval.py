@@ -21,12 +21,12 @@ from evals import metrics
 from evals.collections import JUDGED, JudgedPassages
 from evals.context import run_context
 from evals.memory import MemoryIndex, cached_vectors
-from indexes.embedding import BUNDLED, make_encoder
+from indexes.embedding import BUNDLED, Encoder, make_encoder
 from indexes.fusion import best_first
 from indexes.lexical import Scored
 from indexes.ranking import SearchMode
 from indexes.retrieval import Fused, Passage, RankSettings, retrieve
-from indexes.tokens import terms
+from indexes.tokens import embedding_text, terms
 
 K = 10
 DEPTH = 100
@@ -58,26 +58,36 @@ class LeftOut:
     ndcg: float
 
 
-def index(collection: JudgedPassages, folder: Path | None) -> MemoryIndex:
-    """A collection in memory with the vectors of the bundled model, kept in a folder if one is given."""
-    encoder = make_encoder(BUNDLED)
-    assert encoder is not None, "the bundled model's name makes an encoder"
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A collection in memory: as fathom indexes it, and `plain`, by words alone and titles no heavier than text."""
+
+    fathom: MemoryIndex
+    plain: MemoryIndex
+
+
+def index(collection: JudgedPassages, encoder: Encoder, folder: Path | None = None) -> Indexed:
+    """A collection in memory, its vectors kept in a folder if one is given."""
     passages = [Passage(i, 0, p.title, p.text, p.title) for i, p in enumerate(collection.passages)]
     vectors = cached_vectors(folder, collection.name, passages, encoder)
     known = {query.text: encoder.encode_query(query.text) for query in collection.queries}
-    return MemoryIndex(passages, vectors, known.__getitem__)
+    return Indexed(
+        MemoryIndex(passages, vectors, known.__getitem__),
+        MemoryIndex(passages, vectors, known.__getitem__, lambda context, text: terms(embedding_text(context, text))),
+    )
 
 
-def rankers(source: MemoryIndex) -> Mapping[str, Ranker]:
+def rankers(indexed: Indexed) -> Mapping[str, Ranker]:
     """The rankings that are compared, by name."""
+    source, plain = indexed.fathom, indexed.plain
 
     def fathom(mode: SearchMode) -> Ranker:
         return lambda query: _ids(retrieve(query, source, mode, DEPTH))
 
     return {
-        "BM25": lambda query: _ids(_lexical(source, query, DEPTH)),
+        "BM25": lambda query: _ids(_lexical(plain, query, DEPTH)),
         "dense": lambda query: _ids(source.dense(source.encode_query(query), DEPTH)),
-        BASELINE: lambda query: _ids(_min_max_fusion(source, query)),
+        BASELINE: lambda query: _ids(_min_max_fusion(plain, query)),
         f"{FATHOM}, lexical": fathom(SearchMode.LEXICAL),
         FATHOM: fathom(SearchMode.HYBRID),
     }
@@ -143,7 +153,7 @@ def grid() -> list[RankSettings]:
             named_by_best=factor * base.named_by_best,
             like_best=factor * base.like_best,
         )
-        for weight, factor in product((0.55, 0.65, 0.75), (0.5, 1.0, 1.5))
+        for weight, factor in product((0.6, 0.7, 0.8), (0.5, 1.0, 1.5))
     ]
 
 
@@ -180,12 +190,14 @@ def main() -> None:
     arguments = parser.parse_args()
     scores: list[Score] = []
     sources: list[tuple[JudgedPassages, MemoryIndex]] = []
+    encoder = make_encoder(BUNDLED)
+    assert encoder is not None, "the bundled model's name makes an encoder"
     for read in JUDGED.values():
         collection = read(arguments.data)
-        source = index(collection, arguments.vectors)
-        sources.append((collection, source))
+        indexed = index(collection, encoder, arguments.vectors)
+        sources.append((collection, indexed.fathom))
         print(f"{collection.name}: {len(collection.passages):,} passages, {len(collection.queries)} questions")
-        for item in score(collection, rankers(source)):
+        for item in score(collection, rankers(indexed)):
             scores.append(item)
             print(
                 f"  {item.ranking:16} nDCG@{K} {item.ndcg:.3f}  recall@{K} {item.recall:.3f}  MRR {item.mrr:.3f}  over"

@@ -5,10 +5,9 @@ import math
 import pytest
 
 from evals.collections import JudgedPassages, JudgedQuery, LabelledPassage
-from evals.memory import MemoryIndex
-from evals.tasks.retrieval import BASELINE, FATHOM, grid, leave_one_out, rankers, score
+from evals.tasks.retrieval import BASELINE, FATHOM, Indexed, grid, index, leave_one_out, rankers, score
 from indexes.embedding import HashEncoder
-from indexes.retrieval import Passage, RankSettings
+from indexes.retrieval import RankSettings
 
 COLLECTION = JudgedPassages(
     "made",
@@ -23,13 +22,10 @@ COLLECTION = JudgedPassages(
         JudgedQuery("3", "nothing relevant", frozenset()),
     ),
 )
-ENCODER = HashEncoder()
 
 
-def _source() -> MemoryIndex:
-    passages = [Passage(i, 0, p.title, p.text, p.title) for i, p in enumerate(COLLECTION.passages)]
-    vectors = ENCODER.encode([f"{p.title}\n{p.text}" for p in COLLECTION.passages])
-    return MemoryIndex(passages, vectors, ENCODER.encode_query)
+def _source() -> Indexed:
+    return index(COLLECTION, HashEncoder())
 
 
 def test_means_leave_out_questions_without_relevant_passages() -> None:
@@ -59,7 +55,7 @@ def test_the_setting_is_chosen_by_the_other_collections() -> None:
     first = JudgedPassages("first", COLLECTION.passages, COLLECTION.queries[:1])
     second = JudgedPassages("second", COLLECTION.passages, COLLECTION.queries[1:])
     good, bad = RankSettings(), RankSettings(dense_weight=1, asked=0, named=0, like_best=0, named_by_best=0)
-    found = leave_one_out([(first, _source()), (second, _source())], [good, bad])
+    found = leave_one_out([(first, _source().fathom), (second, _source().fathom)], [good, bad])
     assert [item.collection for item in found] == ["first", "second"]
     assert found[0].ndcg == 1
 
@@ -68,3 +64,10 @@ def test_the_grid_holds_the_default_setting() -> None:
     assert RankSettings() in grid()
     assert len(set(grid())) == 9
     assert FATHOM in rankers(_source())
+
+
+def test_the_plain_index_weighs_titles_no_heavier_than_text() -> None:
+    source = _source()
+    once, twice = (part.lexical({"cash": 1.0}, 1)[0].score for part in (source.plain, source.fathom))
+    # "Cash" is title and word of the text: 2 and 3 times of 5 and 6 terms
+    assert once < twice

@@ -142,7 +142,7 @@ def test_the_copy_of_a_removed_file_stays_and_is_made_anew_by_the_next_run(colle
     assert _names(collection) == ["fire.md", "sub/board.md", "sub/copy.md"]
     assert collection.add([docs], ONE).updated == ["sub/copy.md"]
     (copy,) = [document for document in collection.documents() if document.name == "sub/copy.md"]
-    assert [chunk.context for chunk in collection.chunks_of(copy.id)] == ["sub › Supply"]
+    assert [chunk.context for chunk in collection.chunks_of(copy.id)] == ["sub › copy › Supply"]
 
 
 def test_a_path_that_is_not_there_removes_nothing(collection: Collection, docs: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_run_without_news_makes_no_vectors(collection: Collection, docs: Path)
     encoder = CountingEncoder()
     again = Collection.open(collection.folder, lambda _: encoder)
     again.add([docs], ONE)
-    (docs / "cells.md").rename(docs / "zells.md")  # whose folder and text are the same
+    (docs / "cells.md").touch()
     again.add([docs], ONE)
     assert encoder.texts == []
     again.close()

@@ -101,7 +101,7 @@ def test_a_moved_file_is_made_anew_under_its_new_name(collection: Collection, do
     assert _outcome(report) == {"added": ["sub/z.md"], "removed": ["a.md"], "unchanged": ["b.txt", "sub/c.csv"]}
     (moved,) = [document for document in collection.documents() if document.name == "sub/z.md"]
     assert moved.path == str(docs / "sub" / "z.md")
-    assert [chunk.context for chunk in collection.chunks_of(moved.id)] == ["sub › Alpha"]
+    assert [chunk.context for chunk in collection.chunks_of(moved.id)] == ["sub › z › Alpha"]
     assert collection.stats().documents == 3
 
 
@@ -227,7 +227,7 @@ def test_progress_names_the_file_the_pages_and_the_work_at_the_end(collection: C
     collection.add([docs], ONE, note)
     assert {"a.md", "b.txt", "sub/c.csv", "p.pdf"} <= names
     assert pages[-1] == 2
-    assert stages == ["", "writing the index"]
+    assert stages == ["", "preparing the embedding model", "writing the index"]
 
 
 class _Interrupting:

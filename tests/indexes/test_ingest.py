@@ -104,14 +104,14 @@ def test_each_chunk_has_the_vector_of_its_own_text(run: Run) -> None:
 
 
 def test_equal_texts_are_embedded_once_in_a_batch_and_across_batches(run: Run) -> None:
-    for name in ("a.txt", "b.txt"):
-        run.take(name, _text("same", 10))
+    for _ in range(2):  # written again while it waited
+        run.take("title.txt", _text("same", 10))
     run.ingest.flush()
-    run.take("c.txt", _text("same", 10))
+    run.take("title.txt", _text("same", 10))
     run.ingest.flush()
     assert set(Counter(run.texts()).values()) == {1}
     assert len(run.texts()) == 10
-    assert run.store.chunk_count() == 30
+    assert run.store.chunk_count() == 10
     assert run.store.vectors.chunks_without() == 0
 
 

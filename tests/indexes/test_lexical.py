@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import bm25s
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -180,6 +179,8 @@ def test_equal_chunks_come_by_id_in_whatever_part_they_are(
 
 
 def test_the_ranking_is_that_of_bm25s() -> None:
+    import bm25s  # here, because it loads numba, beside whose modules vLLM does not start
+
     corpus = _zipf(seed=9, chunks=2_000, words=600, length=50)
     theirs = bm25s.BM25(method="lucene", k1=K1, b=B)
     theirs.index(corpus, show_progress=False)

@@ -19,17 +19,17 @@ def test_the_name_that_holds_more_of_the_rare_words_is_asked_for() -> None:
     whole = w2 + w3 + w2 + w2
     assert Names(QUARTERS).asked(said) == {
         1: pytest.approx(1.0),
-        2: pytest.approx((w2 + w3) / whole),
-        3: pytest.approx((w3 + w2 + w2) / whole),
+        2: pytest.approx(((w2 + w3) / whole) ** 3),
+        3: pytest.approx(((w3 + w2 + w2) / whole) ** 3),
     }
     # The whole name of 2 is 2023, q, 2, aapl, q2: said are 2023 and q
-    assert Names(QUARTERS).named(said)[2] == pytest.approx(((w2 + w3) / (w2 + w3 + w1 + w2 + w1)) ** 4)
+    assert Names(QUARTERS).named(said)[2] == pytest.approx(((w2 + w3) / (w2 + w3 + w1 + w2 + w1)) ** 3)
 
 
-def test_a_name_said_whole_counts_one_and_half_a_name_a_sixteenth() -> None:
+def test_a_name_said_whole_counts_one_and_half_a_name_an_eighth() -> None:
     names = Names({1: "alpha beta", 2: "gamma delta"})  # all four terms weigh the same
     found = names.named({"alpha", "beta", "gamma"})
-    assert found == {1: pytest.approx(1.0), 2: pytest.approx(1 / 16)}
+    assert found == {1: pytest.approx(1.0), 2: pytest.approx(1 / 8)}
 
 
 def test_without_names_or_shared_words_nothing_is_asked_for() -> None:

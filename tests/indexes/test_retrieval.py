@@ -13,16 +13,21 @@ from indexes.lexical import Scored
 from indexes.ranking import SearchMode
 from indexes.retrieval import Fused, Passage, RankSettings, retrieve
 
-PLAIN = RankSettings(asked=0, named=0, named_by_best=0, latest=0, like_best=0)
+PLAIN = RankSettings(dense_weight=0.65, asked=0, named=0, named_by_best=0, latest=0, like_best=0)
 
 
 class Table:
-    """Searchable lists: what each index finds is given."""
+    """Searchable lists: what each index finds is given. A chunk is a document of its own unless told otherwise."""
 
     def __init__(
-        self, lexical: Mapping[int, float], cosines: Mapping[int, float], called: Mapping[int, str] | None = None
+        self,
+        lexical: Mapping[int, float],
+        cosines: Mapping[int, float],
+        called: Mapping[int, str] | None = None,
+        document_of: Mapping[int, int] | None = None,
     ) -> None:
         self._lexical, self._cosines, self._called = lexical, cosines, called or {}
+        self._document_of = document_of or {}
         self.asked: list[Mapping[str, float]] = []
 
     def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
@@ -40,7 +45,11 @@ class Table:
         return np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32)
 
     def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
-        return {i: Passage(i, 0, "", f"text of {i} names beta", self._called.get(i, "")) for i in chunk_ids}
+        documents = {i: self._document_of.get(i, i) for i in chunk_ids}
+        return {
+            i: Passage(document, 0, "", f"text of {i} names beta", self._called.get(document, ""))
+            for i, document in documents.items()
+        }
 
 
 def _ranked(scores: Mapping[int, float]) -> list[Scored]:
@@ -62,7 +71,7 @@ def test_both_indexes_are_divided_by_their_best_and_weighed() -> None:
 
 def test_a_chunk_that_only_words_find_gets_its_cosine_too() -> None:
     # depth 1: the dense index names 2 alone, but 1 has the cosine 0.3: 0.35 + 0.65·0.3/0.6 = 0.675
-    settings = RankSettings(depth=1, asked=0, named=0, named_by_best=0, latest=0, like_best=0)
+    settings = replace(PLAIN, depth=1)
     found = retrieve("words", Table({1: 4}, {2: 0.6, 1: 0.3}), SearchMode.HYBRID, 1, settings)
     assert _scores(found) == {1: 0.675}
     assert found[0].dense_rank is None
@@ -70,10 +79,10 @@ def test_a_chunk_that_only_words_find_gets_its_cosine_too() -> None:
 
 def test_the_document_whose_name_is_asked_for_gains() -> None:
     table = Table({1: 1, 2: 1}, {}, {1: "alpha 2022", 2: "alpha 2023"})
-    found = retrieve("alpha in 2023", table, SearchMode.LEXICAL, 10, RankSettings(named=0, named_by_best=0))
+    found = retrieve("what of Alpha in 2023", table, SearchMode.LEXICAL, 10, RankSettings(named=0, named_by_best=0))
     # of two names both hold alpha (weight ln(1.2)), one each year (ln 2): 1 holds ln 1.2 of ln 1.2 + ln 2
     share = np.log(1.2) / (np.log(1.2) + np.log(2))
-    assert _scores(found) == {2: 1.3, 1: round(1 + 0.3 * float(share), 6)}
+    assert _scores(found) == {2: 1.3, 1: round(1 + 0.3 * float(share) ** 3, 6)}
 
 
 def test_the_latest_is_the_one_that_is_asked_for_where_the_question_says_so() -> None:
@@ -89,11 +98,23 @@ def test_a_document_that_the_best_passage_names_gains_and_never_its_own() -> Non
     assert _scores(found) == {1: 1.0, 2: 0.9, 3: 0.5}  # 0.5 + 0.4
 
 
-def test_a_passage_like_the_best_gains_by_the_square_of_their_cosine() -> None:
+def test_a_small_word_of_the_question_asks_for_no_document() -> None:
+    table = Table({1: 1, 2: 1}, {}, {1: "customers", 2: "Acme"})
+    found = retrieve("which customers has Acme", table, SearchMode.LEXICAL, 10, RankSettings(named=0, named_by_best=0))
+    assert _scores(found) == {2: 1.3, 1: 1.0}
+
+
+def test_a_documents_further_passages_gain_less_and_less() -> None:
+    table = Table({1: 1, 2: 0.9, 3: 0.8, 4: 0.7}, {}, {1: "Acme"}, {2: 1, 3: 1})
+    found = retrieve("all of Acme", table, SearchMode.LEXICAL, 10, RankSettings(named=0, named_by_best=0))
+    assert _scores(found) == {1: 1.3, 2: 0.9 + 0.15, 3: 0.8 + 0.075, 4: 0.7}
+
+
+def test_a_passage_like_the_best_gains_by_a_power_of_their_cosine() -> None:
     # vectors (0.6, 0.8), (0.8, 0.6), (0, 1) and scores 0.75, 1, 0: the best is 2; cosines to it 0.96, 1, 0.6
     table = Table({}, {1: 0.6, 2: 0.8, 3: 0.0})
     found = retrieve("words", table, SearchMode.HYBRID, 10, RankSettings(dense_weight=1))
-    assert _scores(found) == pytest.approx({2: 1 + 0.2, 1: 0.75 + 0.2 * 0.96**2, 3: 0.2 * 0.36}, abs=1e-6)
+    assert _scores(found) == pytest.approx({2: 1 + 0.2, 1: 0.75 + 0.2 * 0.96**6, 3: 0.2 * 0.6**6}, abs=2e-6)
 
 
 def test_dense_mode_ranks_by_cosine_alone_and_lexical_mode_asks_for_no_vector() -> None:

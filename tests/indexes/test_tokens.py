@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.tokens import embedding_text, index_terms, query_terms, terms
+from indexes.tokens import embedding_text, index_terms, proper_terms, query_terms, terms
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,23 @@ def test_codes_and_periods_follow_the_words(text: str, codes: list[str]) -> None
     assert query_terms(text) == [*terms(text), *codes]
 
 
-def test_a_chunk_is_found_by_its_context_and_its_text() -> None:
-    assert index_terms("Report › Costs", "paid 10-K fees") == query_terms("Report Costs paid 10-K fees")
+def test_a_chunk_is_found_by_its_text_and_twice_by_its_context() -> None:
+    assert index_terms("Report › 10-K", "paid fees") == [*["report", "10", "k", "10k"] * 2, "paid", "fee"]
     assert embedding_text("Report › Costs", "paid") == "Report › Costs\npaid"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What did Apple's customers pay in Q1 2023?", {"appl", "q", "1", "q1", "2023"}),
+        ("customers of apple in 2023", {"custom", "appl", "2023"}),  # no capitals: all words
+        ("Which customers of apple pay?", {"custom", "appl", "pay"}),  # every question begins with one
+        ("the eBay deal", {"ebay"}),
+        ("", set()),
+    ],
+)
+def test_proper_terms_are_those_of_words_with_capitals_and_digits(text: str, expected: set[str]) -> None:
+    assert proper_terms(text) == expected
 
 
 @pytest.mark.parametrize("unit", ["1-a", "a9", "9", "a", "-", "1a1"])
