@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import closing
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from typing import Annotated, Literal
 
 import typer
@@ -133,10 +133,3 @@ def models_pull(
 def show_version() -> None:
     """Print the version."""
     typer.echo(f"fathom {version('fathom-rag')}")
-
-
-def main() -> None:
-    """Entry point of the console script; other rooms add commands in the group `fathom.commands`."""
-    for entry in entry_points(group="fathom.commands"):
-        entry.load()(app)
-    app(prog_name="fathom")

@@ -97,7 +97,7 @@ def test_a_long_file_has_its_reason(path: Path) -> None:
 @pytest.mark.parametrize("command", ["", "index", "search", "ask", "status", "doctor", "version"])
 def test_help_loads_nothing_heavy(command: str) -> None:
     code = (
-        f"sys.argv = ['fathom', *'{command}'.split(), '--help']\nfrom pipeline.cli import main\n"
+        f"sys.argv = ['fathom', *'{command}'.split(), '--help']\nfrom pipeline.__main__ import main\n"
         "try:\n main()\nexcept SystemExit as end:\n assert not end.code"
     )
     assert _loads(code) == set()

@@ -24,7 +24,7 @@ from indexes.collection import Collection
 from pipeline.errors import ExitCode
 
 QUESTION = "What is Quillhaven's runway in months?"  # the Makefile's demo asks the same
-_FATHOM = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+_FATHOM = [sys.executable, "-m", "pipeline"]
 
 
 def timed(arguments: Sequence[str]) -> tuple[float, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOM = Path(__file__).parents[2] / "examples" / "dealroom"
-COMMAND = [sys.executable, "-P", "-c", "from pipeline.cli import main; main()"]
+COMMAND = [sys.executable, "-P", "-m", "pipeline"]
 
 Fathom = Callable[..., subprocess.CompletedProcess[str]]
 

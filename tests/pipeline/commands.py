@@ -13,7 +13,7 @@ from indexes.collection import Collection
 from pipeline.cli import app
 from pipeline.errors import ExitCode
 
-FATHOM = (sys.executable, "-c", "from pipeline.cli import main; main()")
+FATHOM = (sys.executable, "-m", "pipeline")
 FAKE = ("--engine", "fake://")
 
 

@@ -4,12 +4,16 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from pipeline import cli
+from pipeline.__main__ import main
 from pipeline.errors import ExitCode
 from pipeline.schema import answer_schema
 from tests.indexes.files import OLE, pdf, write
@@ -233,12 +237,39 @@ def test_a_document_is_removed_by_path_or_name_and_comes_back(room: Path) -> Non
 
 
 def test_an_interrupted_run_says_so_and_the_same_command_goes_on(room: Path, tmp_path: Path) -> None:
-    many = write(tmp_path / "many", {f"{i}.md": f"# Part {i}\n\nText of part {i}.\n" for i in range(400)})
+    files = {f"{i}.md": f"# Part {i}\n\nText of part {i}.\n" for i in range(2000)}
+    many = write(tmp_path / "many", files)
     child = subprocess.Popen([*FATHOM, "index", str(many)], cwd=room, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1.5)
+    before = len(indexed(room))
+    while child.poll() is None and len(indexed(room)) == before:
+        time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=60)
-    if child.returncode != ExitCode.ANSWERED:  # else it was faster
-        assert (child.returncode, b"interrupted; what was done is kept" in err) == (ExitCode.INTERRUPTED, True)
+    assert (child.returncode, b"interrupted; what was done is kept" in err) == (ExitCode.INTERRUPTED, True), err
+    assert before < len(indexed(room)) < before + len(files)
     ok("index", str(many))
-    assert len(indexed(room)) == 403
+    assert len(indexed(room)) == before + len(files)
+
+
+def test_a_command_interrupted_outside_of_its_work_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_name: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "version", interrupt)
+    result = run("version")
+    assert (result.exit_code, result.output) == (ExitCode.INTERRUPTED, "")
+
+
+def test_a_command_interrupted_as_it_loads_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting(MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+            if fullname == "pipeline.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "pipeline.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (ExitCode.INTERRUPTED, "fathom: interrupted\n")

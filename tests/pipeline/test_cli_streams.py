@@ -68,7 +68,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(many: Path) -> None
 
 
 def test_a_shell_pipe_into_head_shows_one_line(many: Path) -> None:
-    command = f"{sys.executable} -c 'from pipeline.cli import main; main()' search fee -k 400 | head -1"
+    command = f"{sys.executable} -m pipeline search fee -k 400 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
     assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
 
@@ -77,7 +77,7 @@ def test_a_shell_pipe_into_head_shows_one_line(many: Path) -> None:
     ("redirect", "says"), [(">&-", "stdout is closed"), (">/dev/full", "No space left"), ("2>&-", ""), ("<&-", "")]
 )
 def test_streams_that_are_closed_or_full_cause_no_traceback(room: Path, redirect: str, says: str) -> None:
-    command = f"{sys.executable} -c 'from pipeline.cli import main; main()' ask Marrowbay --engine fake:// {redirect}"
+    command = f"{sys.executable} -m pipeline ask Marrowbay --engine fake:// {redirect}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert done.returncode == (ExitCode.ERROR if says else ExitCode.ANSWERED)
