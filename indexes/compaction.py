@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from .dense import EXACT_CHUNKS, MIN_LISTS_CHUNKS, DensePart
+from .dense import EXACT_CHUNKS, MIN_CODED_CHUNKS, DensePart
 from .postings import Postings, merge
 from .segment_table import SegmentRow
 from .segments import FOLDER, NONE_DEAD, Segment, damage, leftovers, opened
@@ -75,13 +75,13 @@ class Compaction:
             self._join(_Group(tuple(last)), exact=True)
 
     def settle(self) -> None:
-        """Covers everything and leaves few segments, each several times as large as the next; large ones get lists."""
+        """Covers everything and leaves few segments, each several times as large as the next; large ones get codes."""
         self.cover()
         rows = self._store.segments.all()
         large = sum(row.chunks - self._store.segments.dead_in(row) for row in rows) > EXACT_CHUNKS
         for group in _groups(rows):
-            exact = not (large and group.chunks >= MIN_LISTS_CHUNKS)
-            if len(group.rows) > 1 or self._worn(group.rows[0]) or (not exact and self._lacks_lists(group.rows[0])):
+            exact = not (large and group.chunks >= MIN_CODED_CHUNKS)
+            if len(group.rows) > 1 or self._worn(group.rows[0]) or (not exact and self._lacks_codes(group.rows[0])):
                 self._join(group, exact)
         with self._store.transaction():
             self._store.segments.forget_dead_outside()
@@ -89,9 +89,9 @@ class Compaction:
     def _worn(self, row: SegmentRow) -> bool:
         return self._store.segments.dead_in(row) > _DEAD_SHARE * row.chunks
 
-    def _lacks_lists(self, row: SegmentRow) -> bool:
+    def _lacks_codes(self, row: SegmentRow) -> bool:
         folder = self._home / FOLDER / row.name
-        return DensePart.stands_in(folder) and not DensePart.has_lists(folder)
+        return DensePart.stands_in(folder) and not DensePart.has_codes(folder)
 
     def _join(self, group: _Group, exact: bool) -> None:
         self._on_work(f"joining {group.chunks:,} chunks of the index")

@@ -1,81 +1,88 @@
-"""Inner-product search over unit vectors by FAISS: exact for most collections, inverted lists (IVF) for large ones."""
+"""Inner-product search over unit vectors by FAISS: exact for most collections, over product codes for large ones."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .bm25 import Array
 from .embedding import Vectors
 from .lexical import Scored
 
 EXACT_CHUNKS = 200_000  # a collection up to here is searched exactly
-MIN_LISTS_CHUNKS = 30_000  # a part of a large collection that is smaller is searched exactly too
-RECALL = 0.99  # of the exact best DEPTH, at which the number of lists to read is set; over what is promised, 0.98
+MIN_CODED_CHUNKS = 30_000  # a part of a large collection that is smaller is searched exactly too
+RECALL = 0.99  # of the exact best DEPTH, which the number of candidates must reach; over what is promised, 0.98
 DEPTH = 100
-_SAMPLE = 256  # vectors that stand for queries when that number is set
-_TRAIN_PER_LIST = 40
-_FILE, _PROBE = "vectors.faiss", "vectors.json"
+_CANDIDATES = (1_000, 2_000, 4_000)  # tried in this order
+_SAMPLE = 64  # queries that measure the recall
+_TRAINING = 40_000  # vectors that the codes are learnt from
+_ROWS_AT_ONCE = 65_536
+_FILE, _CODES_FILE, _CODES_FACTS = "vectors.faiss", "codes.faiss", "codes.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Probing:
-    """How inverted lists are read: `probe` of `lists`, and the recall of the best DEPTH measured on the sample."""
+class Codes:
+    """Half a byte for every two components of a vector (product quantisation), read in place of the vectors.
 
-    lists: int
-    probe: int
+    `candidates` that are best by their codes are scored anew by their vectors to find the best DEPTH; `recall` is
+    the share of the exact best DEPTH that this found when the codes were made.
+    """
+
+    index: Any
+    candidates: int
     recall: float
 
 
 class DensePart:
     """FAISS's index of some chunks in half precision, those that are dead masked.
 
-    Cosine similarity, because vectors have length 1. Rows number the chunks from 0.
+    Cosine similarity, because vectors have length 1. Rows number the chunks from 0; their ids rise.
     """
 
-    def __init__(self, index: Any, probing: Probing | None, chunk_ids: Array, dead: Array) -> None:
+    def __init__(self, index: Any, codes: Codes | None, chunk_ids: Array, dead: Array) -> None:
         self._index = index
-        self.probing = probing
+        self.codes = codes
         self._ids = chunk_ids
         gone = np.isin(chunk_ids, dead)
+        self._gone: npt.NDArray[np.bool_] | None = gone if gone.any() else None
         self._alive: Array | None = np.packbits(~gone, bitorder="little") if gone.any() else None
         self.chunks = len(chunk_ids) - int(gone.sum())
 
     @classmethod
     def build(cls, chunk_ids: Array, blocks: Iterable[Vectors], exact: bool = True) -> "DensePart":
         """An index of vectors [n, d], given in blocks of rows. Raises ValueError where n is not the number of ids."""
-        index, probing = _exact(blocks), None
+        index = _exact(blocks)
         count = 0 if index is None else index.ntotal
         if count != len(chunk_ids):
             raise ValueError(f"{len(chunk_ids)} chunk ids for {count} vectors")
-        if index is not None and not exact:
-            index, probing = _inverted(index)
-        return cls(index, probing, chunk_ids, np.zeros(0, dtype=np.int64))
+        codes = None if exact or index is None else _coded(index)
+        return cls(index, codes, chunk_ids, np.zeros(0, dtype=np.int64))
 
     @classmethod
     def read(cls, folder: Path, chunk_ids: Array, dead: Array) -> "DensePart":
-        """The index in a folder, mapped, not read. Raises OSError, ValueError or RuntimeError where it is damaged."""
-        path = folder / _FILE
-        # A damaged length must not allocate gigabytes.
-        _faiss().set_deserialization_vector_byte_limit(path.stat().st_size)
-        index = _faiss().read_index(str(path), _faiss().IO_FLAG_MMAP_IFC)
-        if index.ntotal != len(chunk_ids):
-            raise ValueError(f"{path} holds {index.ntotal} vectors for {len(chunk_ids)} chunks")
-        probing = None
-        if cls.has_lists(folder):
-            probing = Probing(**json.loads((folder / _PROBE).read_text()))
-        return cls(index, probing, chunk_ids, dead)
+        """The index in a folder, its vectors mapped. Raises OSError, ValueError or RuntimeError where it is damaged."""
+        index = _read(folder / _FILE, len(chunk_ids))
+        codes = None
+        if cls.has_codes(folder):
+            facts = json.loads((folder / _CODES_FACTS).read_text())
+            codes = Codes(_read(folder / _CODES_FILE, len(chunk_ids)), facts["candidates"], facts["recall"])
+            if codes.index.d != index.d:
+                raise ValueError(f"codes of {codes.index.d} components for vectors of {index.d}")
+        return cls(index, codes, chunk_ids, dead)
 
     def write(self, folder: Path) -> None:
         """Nothing is written for a part without vectors."""
         if self._index is not None:
             _faiss().write_index(self._index, str(folder / _FILE))
-        if self.probing is not None:
-            (folder / _PROBE).write_text(json.dumps(asdict(self.probing)))
+        if self.codes is not None:
+            _faiss().write_index(self.codes.index, str(folder / _CODES_FILE))
+            facts = {"candidates": self.codes.candidates, "recall": self.codes.recall}
+            (folder / _CODES_FACTS).write_text(json.dumps(facts))
 
     @staticmethod
     def stands_in(folder: Path) -> bool:
@@ -83,26 +90,50 @@ class DensePart:
         return (folder / _FILE).exists()
 
     @staticmethod
-    def has_lists(folder: Path) -> bool:
-        """Whether the index in a folder is one of inverted lists."""
-        return (folder / _PROBE).exists()
+    def has_codes(folder: Path) -> bool:
+        """Whether the index in a folder has codes."""
+        return (folder / _CODES_FACTS).exists()
 
     def search(self, vector: Vectors, k: int) -> list[Scored]:
         """At most k chunks for a query vector [d], best first; ties by chunk id."""
         if k < 1 or not self.chunks or self._index is None:
             return []
+        k = min(k, self.chunks)
+        vector = np.ascontiguousarray(vector, dtype=np.float32)
         with _one_thread():
-            scores, rows = self._index.search(
-                np.ascontiguousarray(vector[None, :]), min(k, self.chunks), params=self._parameters()
-            )
-        found = [Scored(int(self._ids[r]), float(s)) for r, s in zip(rows[0], scores[0], strict=True) if r >= 0]
-        return sorted(found, key=lambda item: (-item.score, item.chunk_id))
+            rows, scores = self._by_codes(vector, k) if self.codes is not None else self._by_vectors(vector, k)
+        ids = self._ids[rows]
+        best = np.lexsort((ids, -scores))[:k]
+        return list(map(Scored, ids[best].tolist(), scores[best].tolist()))
 
-    def _parameters(self) -> Any:
+    def vectors(self, chunk_ids: Array) -> Vectors:
+        """Vectors [n, d] of n of its chunks."""
+        with _one_thread():
+            return _rows(self._index, np.searchsorted(self._ids, chunk_ids))
+
+    @property
+    def first_id(self) -> int:
+        return int(self._ids[0])
+
+    def _by_vectors(self, vector: Vectors, k: int) -> tuple[Array, Vectors]:
         selector = None if self._alive is None else _faiss().IDSelectorBitmap(self._alive)
-        if self.probing is not None:
-            return _faiss().SearchParametersIVF(sel=selector, nprobe=self.probing.probe)
-        return _faiss().SearchParameters(sel=selector) if selector is not None else None
+        scores, rows = self._index.search(vector[None, :], k, params=_faiss().SearchParameters(sel=selector))
+        return rows[0][rows[0] >= 0], scores[0][rows[0] >= 0]
+
+    def _by_codes(self, vector: Vectors, k: int) -> tuple[Array, Vectors]:
+        """More than k where there are: candidates by their codes, with scores by their vectors.
+
+        Candidates grow with k and, because codes cannot be masked, with the dead.
+        """
+        assert self.codes is not None
+        candidates = int(self.codes.candidates * max(1.0, k / DEPTH) * len(self._ids) / self.chunks)
+        if candidates > len(self._ids) // 4:
+            return self._by_vectors(vector, k)
+        _, found = self.codes.index.search(vector[None, :], candidates)
+        rows = np.sort(found[0][found[0] >= 0])
+        if self._gone is not None:
+            rows = rows[~self._gone[rows]]
+        return rows, _rows(self._index, rows) @ vector
 
 
 @contextmanager
@@ -129,6 +160,24 @@ def best(parts: Sequence[DensePart], vector: Vectors, k: int) -> list[Scored]:
     return sorted(found, key=lambda item: (-item.score, item.chunk_id))[:k]
 
 
+def vectors_of(parts: Sequence[DensePart], chunk_ids: Sequence[int]) -> Vectors:
+    """Vectors [n, d] of n chunks in the order given; parts are in the order of their ids."""
+    order = np.argsort(chunk_ids)
+    wanted = np.asarray(chunk_ids, dtype=np.int64)[order]
+    bounds = np.searchsorted(wanted, [part.first_id for part in parts] + [np.iinfo(np.int64).max])
+    found = [part.vectors(wanted[a:b]) for part, a, b in zip(parts, bounds[:-1], bounds[1:], strict=True) if a < b]
+    return np.concatenate(found)[np.argsort(order)] if found else np.zeros((0, 1), dtype=np.float32)
+
+
+def _read(path: Path, chunks: int) -> Any:
+    # A damaged length must not allocate gigabytes.
+    _faiss().set_deserialization_vector_byte_limit(path.stat().st_size)
+    index = _faiss().read_index(str(path), _faiss().IO_FLAG_MMAP_IFC)
+    if index.ntotal != chunks:
+        raise ValueError(f"{path} holds {index.ntotal} vectors for {chunks} chunks")
+    return index
+
+
 def _exact(blocks: Iterable[Vectors]) -> Any:
     """All vectors in half precision one after another; None without vectors."""
     index = None
@@ -140,41 +189,41 @@ def _exact(blocks: Iterable[Vectors]) -> Any:
     return index
 
 
-def _inverted(exact: Any) -> tuple[Any, Probing]:
-    """Inverted lists over the vectors of an exact index, and how many to read for RECALL."""
+def _coded(exact: Any) -> Codes | None:
+    """Codes of an exact index's vectors with as many candidates as RECALL takes; None where it is not reached."""
     count, size = exact.ntotal, exact.d
-    lists = max(1, int(4 * count**0.5))
     rows = np.random.default_rng(0).permutation(count)
-    coarse = _faiss().IndexFlatIP(size)
-    kind, metric = _faiss().ScalarQuantizer.QT_fp16, _faiss().METRIC_INNER_PRODUCT
-    index = _faiss().IndexIVFScalarQuantizer(coarse, size, lists, kind, metric, False)
-    index.own_fields = False
-    index.cp.spherical = True
-    index.train(_rows(exact, np.sort(rows[: lists * _TRAIN_PER_LIST])))
-    for first in range(0, count, 65_536):
-        index.add(exact.reconstruct_n(first, min(65_536, count - first)))
-    return index, _probing(exact, index, _rows(exact, np.sort(rows[:_SAMPLE])))
+    index = _faiss().IndexPQFastScan(size, size // 2 if size % 2 == 0 else size, 4, _faiss().METRIC_INNER_PRODUCT)
+    index.train(_rows(exact, np.sort(rows[:_TRAINING])))
+    for first in range(0, count, _ROWS_AT_ONCE):
+        index.add(exact.reconstruct_n(first, min(_ROWS_AT_ONCE, count - first)))
+    queries = _between(_rows(exact, np.sort(rows[:_SAMPLE])))
+    depth = min(DEPTH, count)
+    _, wanted = exact.search(queries, depth)
+    for candidates in _CANDIDATES:
+        recall = _recall(exact, index, queries, wanted, min(candidates, count))
+        if recall >= RECALL:
+            return Codes(index, candidates, round(recall, 4))
+    return None
+
+
+def _between(vectors: Vectors) -> Vectors:
+    """Unit vectors half way from each to the next, because real questions lie between passages and not on them."""
+    mixed = vectors + np.roll(vectors, 1, axis=0)
+    lengths: Vectors = np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+    return mixed / lengths
+
+
+def _recall(exact: Any, index: Any, queries: Vectors, wanted: Array, candidates: int) -> float:
+    """Share of the wanted rows [q, depth] among the best of so many candidates."""
+    _, found = index.search(queries, candidates)
+    hits = 0
+    for query, rows, best in zip(queries, found, wanted, strict=True):
+        scores = _rows(exact, rows) @ query
+        hits += len(np.intersect1d(rows[np.argsort(-scores)[: len(best)]], best))
+    return hits / wanted.size
 
 
 def _rows(index: Any, rows: Array) -> Vectors:
     vectors: Vectors = index.reconstruct_batch(rows)
     return vectors
-
-
-def _probing(exact: Any, index: Any, queries: Vectors) -> Probing:
-    """The smallest number of lists, to a quarter, at which the best DEPTH of the exact search are found to RECALL.
-
-    Queries are vectors of the collection, drawn half way to another one of the sample, because real questions
-    lie between passages and not on them.
-    """
-    mixed = queries + np.roll(queries, 1, axis=0)
-    mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
-    depth = min(DEPTH, exact.ntotal)
-    _, wanted = exact.search(mixed, depth)
-    probe, recall = 1, 0.0
-    while True:
-        _, rows = index.search(mixed, depth, params=_faiss().SearchParametersIVF(nprobe=probe))
-        recall = sum(len(np.intersect1d(a, b)) for a, b in zip(rows, wanted, strict=True)) / wanted.size
-        if recall >= RECALL or probe >= index.nlist:
-            return Probing(index.nlist, probe, round(recall, 4))
-        probe = min(index.nlist, max(probe + 1, probe * 5 // 4))

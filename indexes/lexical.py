@@ -30,10 +30,6 @@ class LexicalIndex(Protocol):
         """At most k chunks that share a term of positive weight with the query, best first; ties by chunk id."""
         ...
 
-    def holding(self, term: str) -> int:
-        """How many chunks hold a term."""
-        ...
-
     def __len__(self) -> int:
         """Chunks in the index."""
         ...
@@ -60,9 +56,6 @@ class RankBM25Index:
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    def holding(self, term: str) -> int:
-        return self._holding[term]
 
     def search(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         known = {term: weight for term, weight in weights.items() if weight > 0 and term in self._holding}
@@ -132,9 +125,6 @@ class InvertedIndex:
 
     def __len__(self) -> int:
         return self._chunks
-
-    def holding(self, term: str) -> int:
-        return sum(len(found.rows) for part in self._parts if (found := part.find(term)))
 
     def search(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         if k < 1:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from .chunking import document_name
-from .dense import best
+from .dense import best, vectors_of
 from .embedding import Encoder, Vectors
 from .lexical import Scored
 from .retrieval import Passage
@@ -32,10 +30,7 @@ class CollectionSearch:
         return self._encoder.encode_query(text)
 
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
-        found = self._store.vectors.of_chunks(chunk_ids)
-        if not found:
-            return np.zeros((0, 1), dtype=np.float32)
-        return np.stack([found[chunk_id] for chunk_id in chunk_ids])
+        return vectors_of(self._view.dense, chunk_ids)
 
     def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
         chunks = self._store.chunks(chunk_ids).values()

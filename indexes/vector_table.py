@@ -44,19 +44,6 @@ class VectorTable:
         rows = self._db.rows("SELECT length(vector) FROM vectors LIMIT 1")
         return int(rows[0][0]) // 2 if rows else None
 
-    def of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, Vectors]:
-        """Vectors [d] by chunk id; chunks without one are left out."""
-        found: dict[int, Vectors] = {}
-        for first in range(0, len(chunk_ids), _MARKS):
-            some = [int(i) for i in chunk_ids[first : first + _MARKS]]
-            marks = ",".join("?" * len(some))
-            rows = self._db.rows(
-                f"SELECT c.id, v.vector FROM chunks c JOIN vectors v ON v.id = c.vector_id WHERE c.id IN ({marks})",
-                some,
-            )
-            found.update(zip([row[0] for row in rows], _decoded([row[1] for row in rows]), strict=True))
-        return found
-
     def between(self, first: int, last: int, rows_at_once: int = 8192) -> Iterator[Vectors]:
         """Blocks [≤ rows_at_once, d] of the vectors of all chunks with an id in [first, last], by id."""
         query = (

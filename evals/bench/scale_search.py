@@ -96,9 +96,9 @@ def dense_recall(folder: Path) -> dict[str, Any]:
         )
         for depth in _DEPTHS
     }
-    probings = [part.probing for part in view.dense if part.probing is not None]
-    lists = [f"{item.probe} of {item.lists} lists" for item in probings]
-    return {**shares, "n": len(vectors), "search": lists or ["exact"]}
+    coded = [part.codes for part in view.dense if part.codes is not None]
+    ways = [f"codes, {codes.candidates} candidates" for codes in coded]
+    return {**shares, "n": len(vectors), "search": ways or ["exact"]}
 
 
 def exact_nearest(store: Store, queries: Vectors, depth: int) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 from indexes.collection import Collection
 from indexes.documents import FileState
 from indexes.store import Store
+from tests.indexes.stores import vectors_of_chunks
 
 QUERIES = ("price of cells", "fire in the connector", "lot 3 number 17")
 DIGITS = 5  # of a score; sums of the same numbers in another order differ after some twelve
@@ -53,7 +54,7 @@ def _files(store: Store, names: dict[int, str]) -> dict[str, Any]:
 def _document(store: Store, document_id: int) -> dict[str, Any]:
     (document,) = store.documents_of([document_id]).values()
     chunks = store.chunks_of(document_id)
-    vectors = store.vectors.of_chunks([chunk.id for chunk in chunks])
+    vectors = vectors_of_chunks(store, [chunk.id for chunk in chunks])
     folder = "".join(f"{part} › " for part in PurePosixPath(document.name).parts[:-1])
     assert all(chunk.context.startswith(folder) for chunk in chunks), f"{document.path}: not its own folder's context"
     return {

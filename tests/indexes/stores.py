@@ -1,11 +1,13 @@
 """Stores with documents in them, made without files or loaders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from indexes.chunking import Span
 from indexes.documents import FileRecord, FileState, LoadedDocument
-from indexes.embedding import HashEncoder
+from indexes.embedding import HashEncoder, Vectors
 from indexes.store import NewChunk, Store
 from indexes.tokens import embedding_text
 from indexes.vector_table import content_key
@@ -34,6 +36,13 @@ def put_document(store: Store, path: str, texts: Sequence[str], vectors: bool = 
         store.add_chunks(document_id, chunks)
         store.put_file(record(path, document_id, f"sha of {whole}"), 1)
     return document_id
+
+
+def vectors_of_chunks(store: Store, chunk_ids: Iterable[int]) -> dict[int, Vectors]:
+    """Vectors [d] as they are stored, by chunk id; chunks without one are left out."""
+    query = "SELECT v.vector FROM chunks c JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?"
+    rows = {chunk_id: store._db.rows(query, (chunk_id,)) for chunk_id in chunk_ids}
+    return {i: np.frombuffer(found[0][0], dtype="<f2").astype(np.float32) for i, found in rows.items() if found}
 
 
 def drop_document(store: Store, path: str) -> None:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.dense import DEPTH, DensePart, best
+from indexes.dense import DEPTH, DensePart, best, vectors_of
 from indexes.embedding import Vectors
 
 TOLERANCE = 1e-5  # float32 sums of 8 products in another order
 NONE_DEAD = np.zeros(0, dtype=np.int64)
-FILE, PROBE = "vectors.faiss", "vectors.json"
+FILE, CODES_FACTS = "vectors.faiss", "codes.json"
 
 Ids = npt.NDArray[np.int64]
 
@@ -103,12 +103,12 @@ def test_ids_and_vectors_must_be_as_many(exact: bool) -> None:
         DensePart.build(np.array([1]), [], exact)
 
 
-def test_lists_find_what_an_exact_search_finds_for_questions_they_have_not_seen(tmp_path: Path) -> None:
+def test_codes_find_what_an_exact_search_finds_for_questions_they_have_not_seen(tmp_path: Path) -> None:
     vectors, queries = _clustered(1, 5_000), _clustered(2, 100)
     part = _part(vectors, [], tmp_path, exact=False)
-    assert part.probing is not None
-    assert part.probing.probe < part.probing.lists  # not every list is read
-    assert part.probing.recall >= 0.99
+    assert part.codes is not None
+    assert part.codes.candidates < 5_000 / 4  # else every vector would be read
+    assert part.codes.recall >= 0.99
     found = 0
     for query in queries:
         wanted = 3 * np.argsort(-(_stored(vectors) @ query), kind="stable")[:DEPTH]
@@ -116,10 +116,12 @@ def test_lists_find_what_an_exact_search_finds_for_questions_they_have_not_seen(
     assert found / (len(queries) * DEPTH) >= 0.98
 
 
-def test_lists_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> None:
-    vectors, query = _clustered(3, 2_000), _clustered(4, 1)[0]
-    dead = (3 * np.arange(0, 2_000, 2)).tolist()
-    found = _part(vectors, dead, tmp_path, exact=False).search(query, 50)
+def test_codes_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> None:
+    vectors, query = _clustered(3, 10_000), _clustered(4, 1)[0]
+    dead = (3 * np.arange(0, 10_000, 2)).tolist()
+    part = _part(vectors, dead, tmp_path, exact=False)
+    assert part.codes is not None
+    found = part.search(query, 50)
     assert len(found) == 50
     assert not {item.chunk_id for item in found} & set(dead)
     rows = [item.chunk_id // 3 for item in found]
@@ -127,7 +129,7 @@ def test_lists_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("rows", [16, 40])
-def test_lists_of_few_vectors_find_them_all(tmp_path: Path, rows: int) -> None:
+def test_codes_of_few_vectors_find_them_all(tmp_path: Path, rows: int) -> None:
     vectors = unit(5, rows)
     part = _part(vectors, [], tmp_path, exact=False)
     assert sorted(item.chunk_id for item in part.search(vectors[0], 100)) == [3 * row for row in range(rows)]
@@ -139,9 +141,9 @@ def test_a_written_part_is_the_same_when_it_is_mapped(tmp_path: Path, exact: boo
     part = DensePart.build(ids, [vectors], exact)
     part.write(tmp_path)
     assert DensePart.stands_in(tmp_path)
-    assert DensePart.has_lists(tmp_path) is not exact
+    assert DensePart.has_codes(tmp_path) is not exact
     mapped = DensePart.read(tmp_path, ids, NONE_DEAD)
-    assert mapped.probing == part.probing
+    assert (mapped.codes is None) is exact
     assert mapped.search(vectors[4], 60) == part.search(vectors[4], 60)
 
 
@@ -172,11 +174,11 @@ def test_an_index_of_another_number_of_vectors_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
-def test_a_damaged_description_of_the_lists_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_damaged_description_of_the_codes_is_refused(tmp_path: Path, content: str) -> None:
     _part(unit(1, 20), [], tmp_path, exact=False)
-    assert set(json.loads((tmp_path / PROBE).read_text())) == {"lists", "probe", "recall"}
-    (tmp_path / PROBE).write_text(content)
-    with pytest.raises((ValueError, TypeError)):
+    assert set(json.loads((tmp_path / CODES_FACTS).read_text())) == {"candidates", "recall"}
+    (tmp_path / CODES_FACTS).write_text(content)
+    with pytest.raises((ValueError, TypeError, KeyError)):
         DensePart.read(tmp_path, np.arange(20), NONE_DEAD)
 
 
@@ -204,6 +206,30 @@ def test_no_damaged_byte_is_more_than_an_error(tmp_path: Path) -> None:
         (tmp_path / FILE).write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         outcome = _outcome(lambda: DensePart.read(tmp_path, ids, NONE_DEAD).search(vectors[0], 3))
         assert outcome in ("read", "refused"), f"byte {position}"
+
+
+def test_no_damaged_byte_of_the_codes_is_more_than_an_error(tmp_path: Path) -> None:
+    vectors, ids = _clustered(3, 5_000, 8), np.arange(5_000)
+    DensePart.build(ids, [vectors], exact=False).write(tmp_path)
+    path = tmp_path / "codes.faiss"
+    whole = path.read_bytes()
+    codes = len(whole) - len(vectors) * 8 // 4
+    for position in (*range(120), *range(codes - 60, codes + 8), *range(len(whole) - 60, len(whole))):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        outcome = _outcome(lambda: DensePart.read(tmp_path, ids, NONE_DEAD).search(vectors[0], 3))
+        assert outcome in ("read", "refused"), f"byte {position}"
+
+
+def test_vectors_are_those_that_were_stored_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    vectors = unit(3, 60)
+    parts = [
+        _part(vectors[:20], [], tmp_path / "a"),
+        _part(vectors[20:25], [60], tmp_path / "b", first_id=60),
+        _part(vectors[25:], [], tmp_path / "c", first_id=75, exact=False),
+    ]
+    for rows in ([0, 19, 20, 25, 59], list(range(60)), [24], [58, 3, 21]):
+        np.testing.assert_array_equal(vectors_of(parts, [3 * row for row in rows]), _stored(vectors)[rows])
+    assert len(vectors_of(parts, [])) == 0
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:

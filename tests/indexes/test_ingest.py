@@ -12,7 +12,7 @@ from indexes.documents import Heading, IndexReport, LoadedDocument, Page
 from indexes.ingest import BATCH_CHUNKS, Incoming, IndexProgress, Ingest
 from indexes.store import Store
 from tests.indexes.encoders import CountingEncoder
-from tests.indexes.stores import new_store
+from tests.indexes.stores import new_store, vectors_of_chunks
 
 SIZES = ChunkSizes(60, 80, 20)
 
@@ -98,7 +98,7 @@ def test_each_chunk_has_the_vector_of_its_own_text(run: Run) -> None:
     run.ingest.flush()
     for document in run.store.documents():
         chunks = run.store.chunks_of(document.id)
-        vectors = run.store.vectors.of_chunks([chunk.id for chunk in chunks])
+        vectors = vectors_of_chunks(run.store, [chunk.id for chunk in chunks])
         wanted = CountingEncoder().encode([f"{chunk.context}\n{chunk.text}" for chunk in chunks])
         np.testing.assert_allclose(np.stack([vectors[chunk.id] for chunk in chunks]), wanted, rtol=2**-11)
 

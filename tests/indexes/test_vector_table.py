@@ -9,7 +9,7 @@ import pytest
 from indexes.embedding import HashEncoder
 from indexes.store import Store
 from indexes.vector_table import content_key
-from tests.indexes.stores import drop_document, new_store, put_document, texts
+from tests.indexes.stores import drop_document, new_store, put_document, texts, vectors_of_chunks
 
 HALF_PRECISION = 2**-11  # relative, of a value that is rounded to 11 binary digits
 
@@ -41,7 +41,7 @@ def test_vectors_come_back_in_half_precision_by_chunk(store: Store) -> None:
     document_id = put_document(store, "a.txt", some)
     chunks = store.chunks_of(document_id)
     expected = HashEncoder().encode([f"a.txt\n{text}" for text in some])
-    found = store.vectors.of_chunks([chunk.id for chunk in reversed(chunks)] + [99_999])
+    found = vectors_of_chunks(store, [chunk.id for chunk in reversed(chunks)] + [99_999])
     assert set(found) == {chunk.id for chunk in chunks}
     stacked = np.stack([found[chunk.id] for chunk in chunks])
     assert stacked.dtype == np.float32
@@ -54,7 +54,7 @@ def test_vectors_come_back_in_half_precision_by_chunk(store: Store) -> None:
 def test_blocks_hold_the_vectors_of_a_range_in_order(store: Store, rows_at_once: int) -> None:
     put_document(store, "a.txt", texts(8))
     put_document(store, "b.txt", texts(6, "fire"))
-    wanted = store.vectors.of_chunks(range(3, 13))
+    wanted = vectors_of_chunks(store, range(3, 13))
     blocks = list(store.vectors.between(3, 12, rows_at_once))
     assert all(len(block) == rows_at_once for block in blocks[:-1])
     np.testing.assert_array_equal(np.concatenate(blocks), np.stack([wanted[i] for i in range(3, 13)]))
@@ -79,5 +79,5 @@ def test_chunks_without_a_vector_are_counted_and_left_out(store: Store) -> None:
     put_document(store, "a.txt", ["one", "two"], vectors=False)
     put_document(store, "b.txt", ["three"])
     assert store.vectors.chunks_without() == 2
-    assert set(store.vectors.of_chunks([1, 2, 3])) == {3}
+    assert set(vectors_of_chunks(store, [1, 2, 3])) == {3}
     assert [block.shape for block in store.vectors.between(1, 3)] == [(1, 64)]
