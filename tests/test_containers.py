@@ -1,7 +1,6 @@
 """The container set-up: docker-compose.yml's form, and that it, the Dockerfile, pyproject.toml and the code agree.
 
-Docker is not needed. Where `docker compose` is installed, it judges the profiles instead of the schema here. One
-file, though long, because nearly every test reads two of the files together.
+Docker is not needed. Where `docker compose` is installed, it judges the profiles instead of the schema here.
 """
 
 import copy
@@ -11,9 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,12 +24,11 @@ from engine.rope import plan_context, vllm_overrides
 from indexes.embedding import NONE
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
+from tests.compose_schema import PROFILES, SCHEMA, parse
+from tests.dockerfiles import ROOT, copies, ignored, instructions, stages
 
-ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROFILES = ("cpu", "gpu")
 TARGETS = ("cpu", "client")
 
 # Qwen3-8B, from its config.json; but there max_position_embeddings is 40,960, which adds room for an answer to the
@@ -46,98 +42,10 @@ QWEN3_8B = {
     "head_dim": 128,
 }
 
-# What of the Compose specification docker-compose.yml uses, and nothing else, so that a misspelt key fails.
-TEXT = {"type": "string", "minLength": 1}
-TEXTS = {"type": "array", "items": TEXT, "minItems": 1}
-NAME = "^[a-z][a-z0-9-]*$"
-DURATION = {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$", "minLength": 2}
-
-
-def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
-
-
-def _mapping(key: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "patternProperties": {key: value}, "additionalProperties": False}
-
-
-SETTINGS = _mapping("^[A-Z][A-Z0-9_]*$", {"type": ["string", "null"]})
-DEVICE = _object(
-    ("driver", "count", "capabilities"),
-    driver={"const": "nvidia"},
-    count={"anyOf": [{"type": "integer", "minimum": 1}, {"const": "all"}]},
-    capabilities={"type": "array", "items": {"const": "gpu"}, "minItems": 1},
-)
-CONDITION = {"enum": ["service_started", "service_healthy", "service_completed_successfully"]}
-SERVICE = {
-    **_object(
-        ("profiles",),
-        profiles={"type": "array", "items": {"enum": list(PROFILES)}, "minItems": 1},
-        image={"type": "string", "pattern": "^[a-z0-9._/-]+:[A-Za-z0-9._-]+$"},
-        build=_object(("context", "target"), context=TEXT, target=TEXT, args=SETTINGS),
-        entrypoint=TEXTS,
-        command=TEXTS,
-        environment=SETTINGS,
-        working_dir={"type": "string", "pattern": "^/"},
-        volumes={"type": "array", "items": {"type": "string", "pattern": "^[^:]+:/[^:]*(:ro)?$"}},
-        init={"type": "boolean"},
-        ipc={"const": "host"},
-        expose={"type": "array", "items": {"type": "string", "pattern": "^[0-9]+$"}},
-        deploy=_object(
-            resources=_object(reservations=_object(devices={"type": "array", "items": DEVICE, "minItems": 1}))
-        ),
-        healthcheck=_object(
-            ("test",),
-            test={"type": "array", "prefixItems": [{"enum": ["CMD", "CMD-SHELL"]}], "items": TEXT, "minItems": 2},
-            interval=DURATION,
-            timeout=DURATION,
-            start_period=DURATION,
-            retries={"type": "integer", "minimum": 1},
-        ),
-        depends_on=_mapping(NAME, _object(("condition",), condition=CONDITION)),
-    ),
-    "oneOf": [{"required": ["image"]}, {"required": ["build"]}],
-}
-SCHEMA = _object(
-    ("name", "services"),
-    name={"type": "string", "pattern": NAME},
-    services={**_mapping(NAME, SERVICE), "minProperties": 1},
-    volumes=_mapping(NAME, {"type": "null"}),
-)
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, as Compose does."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(keys) != len(set(keys)):
-            raise yaml.YAMLError(f"a key is given twice {node.start_mark}")
-        return super().construct_mapping(node, deep)
-
-
-def _filled(value: Any) -> Any:
-    """A YAML value with ${NAME:-default} as Compose fills it in where no variable is set."""
-    if isinstance(value, dict):
-        return {key: _filled(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    filled = re.sub(r"\$\{[A-Z0-9_]+:-([^${}]*)\}", r"\1", value)
-    assert "$" not in filled, f"{value!r} has a variable without a default"
-    return filled
-
-
-def _parse(text: str) -> dict[str, Any]:
-    loaded = _filled(yaml.load(text, _Loader))
-    assert isinstance(loaded, dict)
-    return loaded
-
 
 @pytest.fixture
 def compose() -> dict[str, Any]:
-    return _parse(COMPOSE.read_text(encoding="utf-8"))
+    return parse(COMPOSE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -150,61 +58,8 @@ def _after(arguments: list[str], flag: str) -> str:
     return arguments[arguments.index(flag) + 1]
 
 
-@dataclass
-class Stage:
-    """One FROM of the Dockerfile and its instructions: keyword and the rest of the line."""
-
-    base: str
-    instructions: list[tuple[str, str]] = field(default_factory=list)
-
-
-def _stages() -> dict[str, Stage]:
-    stages: dict[str, Stage] = {}
-    lines = "\n".join(line for line in DOCKERFILE.splitlines() if not line.lstrip().startswith("#"))
-    for line in lines.replace("\\\n", " ").splitlines():
-        keyword, _, rest = line.strip().partition(" ")
-        if keyword == "FROM":
-            base, _, name = rest.partition(" AS ")
-            stages[name] = Stage(base)
-        elif keyword:
-            stages[list(stages)[-1]].instructions.append((keyword, rest.strip()))
-    return stages
-
-
-def _instructions(target: str) -> Iterator[tuple[str, str]]:
-    """The instructions of a stage after those of the stages that it begins with."""
-    stage = _stages()[target]
-    if stage.base in _stages():
-        yield from _instructions(stage.base)
-    yield from stage.instructions
-
-
-def _copies() -> Iterator[tuple[str | None, str]]:
-    """Every source of every COPY, and the stage that it is copied from; None is the repository."""
-    for stage in _stages().values():
-        for keyword, rest in stage.instructions:
-            if keyword == "COPY":
-                options = [word for word in rest.split() if word.startswith("--")]
-                origin = next((o.removeprefix("--from=") for o in options if o.startswith("--from=")), None)
-                sources = [word for word in rest.split() if not word.startswith("--")][:-1]
-                yield from ((origin, source) for source in sources)
-
-
-def _ignored(path: str) -> bool:
-    """Whether .dockerignore keeps a path from the builder: the last line that matches it or a folder above decides."""
-    ignored = False
-    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
-        pattern = line.strip().removeprefix("!")
-        if pattern and not pattern.startswith("#"):
-            above = [part for part in (path, *map(str, Path(path).parents)) if part != "."]
-            names = Path(path).parts if pattern.startswith("**/") else above
-            if any(fnmatch(name, pattern.removeprefix("**/")) for name in names):
-                ignored = not line.startswith("!")
-    return ignored
-
-
 def _check_by_schema(profile: str) -> None:
-    compose = _parse(COMPOSE.read_text(encoding="utf-8"))
+    compose = parse(COMPOSE.read_text(encoding="utf-8"))
     compose["services"] = {name: s for name, s in compose["services"].items() if profile in s["profiles"]}
     jsonschema.validate(compose, SCHEMA)
 
@@ -275,7 +130,7 @@ def test_the_schema_refuses_a_wrong_value(compose: dict[str, Any], place: str, v
 
 def test_a_key_given_twice_is_refused() -> None:
     with pytest.raises(yaml.YAMLError, match="twice"):
-        _parse("name: fathom\nname: fathom\n")
+        parse("name: fathom\nname: fathom\n")
 
 
 def test_build_targets_are_stages_and_build_arguments_are_known(compose: dict[str, Any]) -> None:
@@ -283,35 +138,35 @@ def test_build_targets_are_stages_and_build_arguments_are_known(compose: dict[st
     assert {build["target"] for build in builds} == set(TARGETS)
     for build in builds:
         assert (ROOT / build["context"] / "Dockerfile").is_file()
-        known = {rest.partition("=")[0] for kind, rest in _instructions(f"{build['target']}-build") if kind == "ARG"}
+        known = {rest.partition("=")[0] for kind, rest in instructions(f"{build['target']}-build") if kind == "ARG"}
         assert build["args"].keys() <= known
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_image_is_fathom_and_does_not_run_as_root(target: str) -> None:
-    assert target in _stages()
-    last = dict(_instructions(target))
+    assert target in stages()
+    last = dict(instructions(target))
     assert json.loads(last["ENTRYPOINT"]) == ["fathom"]
     assert last["USER"] not in ("root", "0")
 
 
 def test_what_is_copied_exists_and_reaches_the_builder() -> None:
-    for origin, source in _copies():
+    for origin, source in copies():
         if origin is None:
             assert (ROOT / source).exists(), f"COPY {source}: no such file"
-            assert not _ignored(source), f"COPY {source}: kept out by .dockerignore"
+            assert not ignored(source), f"COPY {source}: kept out by .dockerignore"
         else:
-            assert origin in _stages(), f"COPY --from={origin}: no such stage"
-    assert _ignored(".env")
-    assert _ignored(".fathom/collection.sqlite")
-    assert _ignored("engine/__pycache__")
+            assert origin in stages(), f"COPY --from={origin}: no such stage"
+    assert ignored(".env")
+    assert ignored(".fathom/collection.sqlite")
+    assert ignored("engine/__pycache__")
 
 
 def test_everything_that_the_package_is_built_from_is_copied() -> None:
     project = PYPROJECT["project"]
     rooms = {package.partition(".")[0] for package in PYPROJECT["tool"]["setuptools"]["packages"]}
     needed = {"pyproject.toml", project["readme"], *project["license-files"], *rooms}
-    assert needed <= {source for origin, source in _copies() if origin is None}
+    assert needed <= {source for origin, source in copies() if origin is None}
 
 
 def test_every_volume_that_is_used_is_declared_and_the_other_way_round(compose: dict[str, Any]) -> None:

@@ -120,7 +120,9 @@ def sizes(collection: Path) -> dict[str, int]:
     parts = {"database": 0, "lexical": 0, "dense": 0}
     for path in collection.rglob("*"):
         if path.is_file():
-            part = "database" if path.parent == collection else "dense" if path.stem == "vectors" else "lexical"
+            part = (
+                "database" if path.parent == collection else "dense" if path.stem in ("vectors", "codes") else "lexical"
+            )
             parts[part] += path.stat().st_size
     return parts
 

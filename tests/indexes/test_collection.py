@@ -1,7 +1,6 @@
 """The collection: opening, its model, removing, trying again, checking, and two processes at once."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,27 +21,8 @@ from indexes.ranking import SearchMode
 from indexes.schema import DATABASE
 from indexes.store import Store
 from tests.indexes.files import pdf, write
+from tests.indexes.rooms import FILES, ONE
 from tests.indexes.test_locking import held_by_another
-
-ONE = RunSettings(processes=1)
-FILES: dict[str, str | bytes] = {
-    "cells.md": "# Supply\n\nHexalith sells cells at 68 euros.\n",
-    "fire.md": "# Safety\n\nA connector cracked and a cabinet burned in Taunton.\n",
-    "sub/board.md": "# Board\n\nThe board met about cells and cash.\n",
-}
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    return write(tmp_path / "docs", FILES)
-
-
-@pytest.fixture
-def collection(tmp_path: Path, docs: Path) -> Iterator[Collection]:
-    made = Collection.open_or_create(tmp_path / ".fathom", "hash")
-    made.add([docs], ONE)
-    yield made
-    made.close()
 
 
 def _names(collection: Collection) -> list[str]:

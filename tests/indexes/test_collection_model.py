@@ -1,6 +1,6 @@
 """The model of a collection's vectors: remembered, and another one refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,30 +8,10 @@ import pytest
 from indexes.collection import Collection
 from indexes.embedding import HashEncoder
 from indexes.errors import EncoderError
-from indexes.indexing import RunSettings
 from indexes.ranking import SearchMode
 from tests.indexes.encoders import ChangedEncoder, CountingEncoder
 from tests.indexes.files import write
-
-ONE = RunSettings(processes=1)
-FILES: dict[str, str | bytes] = {
-    "cells.md": "# Supply\n\nHexalith sells cells at 68 euros.\n",
-    "fire.md": "# Safety\n\nA connector cracked and a cabinet burned in Taunton.\n",
-    "sub/board.md": "# Board\n\nThe board met about cells and cash.\n",
-}
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    return write(tmp_path / "docs", FILES)
-
-
-@pytest.fixture
-def collection(tmp_path: Path, docs: Path) -> Iterator[Collection]:
-    made = Collection.open_or_create(tmp_path / ".fathom", "hash")
-    made.add([docs], ONE)
-    yield made
-    made.close()
+from tests.indexes.rooms import ONE
 
 
 def test_a_model_that_has_changed_is_refused_at_search_and_at_the_next_run(collection: Collection, docs: Path) -> None:

@@ -1,6 +1,6 @@
 """Searching a collection: each mode against its own oracle, and one state while others write."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,32 +9,13 @@ from indexes.collection import Collection
 from indexes.documents import Chunk, Document, Hit
 from indexes.embedding import HashEncoder, Vectors
 from indexes.errors import EncoderError, QueryError
-from indexes.indexing import RunSettings
 from indexes.lexical import RankBM25Index
 from indexes.ranking import MAX_QUERY_CHARACTERS, SearchMode, check_query, rank_documents
 from indexes.tokens import index_terms, terms
 from tests.indexes.files import write
+from tests.indexes.rooms import ONE
 
-ONE = RunSettings(processes=1)
 HALF_PRECISION = 1e-3  # of a cosine over 64 numbers of 11 binary digits
-FILES: dict[str, str | bytes] = {
-    "cells.md": "# Supply\n\nHexalith sells cells at 68 euros.\n",
-    "fire.md": "# Safety\n\nA connector cracked and a cabinet burned in Taunton.\n",
-    "board.md": "# Board\n\nThe board met about cells and cash.\n",
-}
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    return write(tmp_path / "docs", FILES)
-
-
-@pytest.fixture
-def collection(tmp_path: Path, docs: Path) -> Iterator[Collection]:
-    made = Collection.open_or_create(tmp_path / ".fathom", "hash")
-    made.add([docs], ONE)
-    yield made
-    made.close()
 
 
 def _chunks(collection: Collection) -> list[Chunk]:
@@ -201,5 +182,5 @@ def test_a_search_sees_one_state_while_the_collection_changes(collection: Collec
 
     reading = Collection.open(collection.folder, lambda _: _Interrupting(rewrite))
     assert reading.search("cells") == expected
-    assert {hit.document.name for hit in reading.search("cells").hits} == {"board.md", "cells2.md", "fire.md"}
+    assert {hit.document.name for hit in reading.search("cells").hits} == {"sub/board.md", "cells2.md", "fire.md"}
     reading.close()

@@ -1,4 +1,4 @@
-"""Checked answers: what supports a sentence, what does not, and which quotations are verbatim."""
+"""Checked answers: what supports a sentence, what does not."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,33 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.embedding import Encoder, HashEncoder, Vectors
-from pipeline.citing import COSINE, COVERAGE, MAX_CITATIONS, CheckedSentence, check_answer, find_quote
-from pipeline.reading import Passage
+from pipeline.citing import COSINE, COVERAGE, MAX_CITATIONS, check_answer
+from tests.pipeline.readings import BRIGHTSEAM, QUESTION, READING, checked
 from tests.pipeline.records import document, passage
-
-QUESTION = "How is the company doing?"
-MARROWBAY = passage(
-    "Marrowbay revenue rose to 13.7 million euros in 2025, against 9.2 million the year before.\n"
-    "The liability cap is 12 million euros, and it – unlike the\n   warranty – ends in March 2031.\n"
-    "Dr. Ilse Vandermeer of Hexalith Ltd. supplies the battery cells.\n"
-    "| Quarter | Orders |\n| Q1 | 340 |\n| Q2 | 415 |\n",
-    context="Marrowbay memo",
-)
-BRIGHTSEAM = passage(
-    "Revenue was 4.1 million euros in 2025. The patent dispute was settled in June.",
-    context="Brightseam › Financial statements",
-    of=document(2),
-    start=1000,
-)
-READING = (MARROWBAY, BRIGHTSEAM)
-
-
-def _check(answer: str, question: str = QUESTION, reading: Sequence[Passage] = READING) -> list[CheckedSentence]:
-    return check_answer(answer, question, reading, None)
 
 
 def _texts(answer: str) -> list[str]:
-    return [sentence.text for sentence in _check(answer)]
+    return [sentence.text for sentence in checked(answer)]
 
 
 SUPPORTED = {
@@ -54,7 +34,7 @@ SUPPORTED = {
 
 @pytest.mark.parametrize("answer", SUPPORTED.values(), ids=SUPPORTED.keys())
 def test_what_stands_in_the_reading_is_supported(answer: str) -> None:
-    assert [sentence.supported for sentence in _check(answer)] == [True]
+    assert [sentence.supported for sentence in checked(answer)] == [True]
 
 
 UNSUPPORTED = {
@@ -76,23 +56,23 @@ UNSUPPORTED = {
 
 @pytest.mark.parametrize("answer", UNSUPPORTED.values(), ids=UNSUPPORTED.keys())
 def test_what_does_not_stand_in_the_reading_is_not_supported(answer: str) -> None:
-    assert not any(sentence.supported for sentence in _check(answer))
+    assert not any(sentence.supported for sentence in checked(answer))
 
 
 def test_without_a_reading_nothing_is_supported() -> None:
-    assert not any(sentence.supported for sentence in _check(SUPPORTED["verbatim"], reading=()))
+    assert not any(sentence.supported for sentence in checked(SUPPORTED["verbatim"], reading=()))
 
 
 @pytest.mark.parametrize("answer", ["", " \n\t ", "...", "[1]", "[1] [2].", "“”"])
 def test_an_answer_without_words_has_no_sentences(answer: str) -> None:
-    assert _check(answer) == []
+    assert checked(answer) == []
 
 
 def test_an_echo_of_the_question_is_no_answer() -> None:
     question = "Was Marrowbay revenue 13.7 million euros in 2025?"
-    (echo,) = _check("Marrowbay revenue was 13.7 million euros in 2025.", question)
+    (echo,) = checked("Marrowbay revenue was 13.7 million euros in 2025.", question)
     assert (bool(echo.supports), echo.adds, echo.supported) == (True, False, False)
-    (more,) = _check("Marrowbay revenue rose to 13.7 million euros in 2025.", question)
+    (more,) = checked("Marrowbay revenue rose to 13.7 million euros in 2025.", question)
     assert more.supported
 
 
@@ -105,7 +85,7 @@ def test_a_sentence_said_again_counts_once() -> None:
 
 
 def test_a_support_says_where_its_words_stand() -> None:
-    (sentence,) = _check("Brightseam settled the patent dispute in June.")
+    (sentence,) = checked("Brightseam settled the patent dispute in June.")
     support = sentence.supports[0]
     assert support.passage == 1
     text = BRIGHTSEAM.text[support.start - 1000 : support.end - 1000]
@@ -113,23 +93,23 @@ def test_a_support_says_where_its_words_stand() -> None:
 
 
 def test_of_equal_places_the_shortest_is_named() -> None:
-    (sentence,) = _check("The patent dispute was settled in June.")
+    (sentence,) = checked("The patent dispute was settled in June.")
     assert sentence.supports[0].text == "The patent dispute was settled in June."
 
 
 def test_places_do_not_overlap_and_are_few() -> None:
     row = "The patent dispute was settled in June."
     reading = [passage(f"{row} Nothing else was said.\n{row}\n", of=document(i)) for i in range(1, 6)]
-    (sentence,) = _check(row, reading=reading)
+    (sentence,) = checked(row, reading=reading)
     assert len(sentence.supports) == MAX_CITATIONS
     assert len({(s.passage, s.start) for s in sentence.supports}) == MAX_CITATIONS
 
 
 def test_coverage_is_the_share_of_terms_that_are_there() -> None:
     reading = [passage("alpha beta gamma delta epsilon zeta eta")]
-    (seven_of_ten,) = _check("alpha beta gamma delta epsilon zeta eta x y z", reading=reading)
+    (seven_of_ten,) = checked("alpha beta gamma delta epsilon zeta eta x y z", reading=reading)
     assert seven_of_ten.supports[0].coverage == pytest.approx(COVERAGE)
-    (six_of_ten,) = _check("alpha beta gamma delta epsilon zeta v x y z", reading=reading)
+    (six_of_ten,) = checked("alpha beta gamma delta epsilon zeta v x y z", reading=reading)
     assert six_of_ten.supports == ()
 
 
@@ -156,7 +136,7 @@ def test_likeness_of_meaning_makes_up_for_words_but_not_for_numbers_or_names() -
 
     half = "one two three four aa bb cc dd"  # 4 of 8 terms: too few alone, enough beside a cosine of 1
     assert supported(half)
-    assert not _check(half, reading=reading)[0].supported
+    assert not checked(half, reading=reading)[0].supported
     assert not supported("one two three aa bb cc dd ee")  # 3 of 8 are never enough
     assert not supported("one two three four five six 8")
     assert not supported("one two three four five six Brightseam")
@@ -184,7 +164,7 @@ YEARS = "Revenue in 2025 was 13.7 million euros. Revenue in 2024 was 9.2 million
     ],
 )
 def test_neighbours_do_not_lend_each_other_numbers(text: str, answer: str) -> None:
-    assert not any(sentence.supported for sentence in _check(answer, reading=[passage(text)]))
+    assert not any(sentence.supported for sentence in checked(answer, reading=[passage(text)]))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +179,7 @@ def test_neighbours_do_not_lend_each_other_numbers(text: str, answer: str) -> No
     ],
 )
 def test_neighbours_together_support_what_they_say_together(text: str, answer: str) -> None:
-    assert [sentence.supported for sentence in _check(answer, reading=[passage(text)])] == [True]
+    assert [sentence.supported for sentence in checked(answer, reading=[passage(text)])] == [True]
 
 
 # Sentences
@@ -228,77 +208,12 @@ def test_sentences_end_where_a_reader_would_end_them(answer: str, expected: list
     assert _texts(answer) == expected
 
 
-# Quotations
-
-
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "The liability cap is 12 million euros",
-        "the liability cap is 12 million euros,",
-        "it - unlike the warranty - ends in March 2031.",  # other dashes, other white space
-        "it — unlike\nthe  warranty — ends in March 2031",
-        "Marrowbay revenue rose to 13.7 million",
-    ],
-)
-def test_a_quotation_may_differ_in_dashes_white_space_and_case_only(quote: str) -> None:
-    assert find_quote(quote, READING).passage == 0
-
-
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "The liability cap is 13 million euros",
-        "The liability cap is 1",  # cut inside a number
-        "Marrowbay revenue rose to 13",  # cut at a decimal point
-        "bility cap is 12 million euros",  # cut inside a word
-        "The liability cap was 12 million euros",
-        "The cap is 12 million euros",
-        "",
-        "...",
-    ],
-)
-def test_an_altered_quotation_is_not_verbatim(quote: str) -> None:
-    assert find_quote(quote, READING).passage is None
-
-
-def test_a_sentence_with_a_verbatim_quotation_is_supported() -> None:
-    (sentence,) = _check('The memo says "the liability cap is 12 million euros" and ends in March 2031.')
-    assert [quote.passage for quote in sentence.quotes] == [0]
-    assert sentence.supported
-
-
-def test_an_altered_quotation_takes_the_support_away() -> None:
-    (sentence,) = _check("The liability cap is 12 million euros: “the liability cap was 12 million euros”.")
-    assert sentence.supports
-    assert [quote.passage for quote in sentence.quotes] == [None]
-    assert not sentence.supported
-
-
-def test_a_quotation_over_two_sentences_belongs_to_both() -> None:
-    good, bad = "Revenue was 4.1 million euros in 2025. The patent dispute was settled in June.", " Not so."
-    checked = _check(f"It says “{good}”")
-    assert [[quote.passage for quote in sentence.quotes] for sentence in checked] == [[1], [1]]
-    checked = _check(f"It says “{good}{bad}”")
-    assert not any(sentence.supported for sentence in checked)
-
-
-def test_words_between_two_short_quotations_are_no_quotation() -> None:
-    (sentence,) = _check('The "cap" is a limit of 12 million euros on all "liability".')
-    assert sentence.quotes == ()
-
-
-def test_short_quotations_are_names_and_are_not_checked() -> None:
-    (sentence,) = _check("The “patent dispute” was settled in June.")
-    assert (sentence.quotes, sentence.supported) == ((), True)
-
-
 # Whatever a model writes
 
 
 @given(st.text(max_size=300))
 def test_any_answer_can_be_checked(answer: str) -> None:
-    for sentence in _check(answer):
+    for sentence in checked(answer):
         assert any(c.isalnum() for c in sentence.text)
         for support in sentence.supports:
             read = READING[support.passage]
@@ -307,5 +222,5 @@ def test_any_answer_can_be_checked(answer: str) -> None:
 
 @given(st.integers(0, 10**6), st.sampled_from(["Marrowbay", "Brightseam"]))
 def test_no_number_is_supported_that_its_company_does_not_have(number: int, company: str) -> None:
-    (sentence,) = _check(f"{company} revenue was {number} million euros in 2025.")
+    (sentence,) = checked(f"{company} revenue was {number} million euros in 2025.")
     assert not sentence.supported  # the reading has only 13.7, 9.2 and 4.1, and a cap of 12 that is no revenue
