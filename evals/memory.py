@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,18 @@ import numpy.typing as npt
 from indexes import bm25
 from indexes.embedding import Encoder, Vectors
 from indexes.lexical import Scored
-from indexes.retrieval import Passage
+from indexes.retrieval import Source
 from indexes.tokens import embedding_text, index_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text with its context, and what the document that it is of is called."""
+
+    document_id: int
+    context: str
+    text: str
+    name: str = ""
 
 
 class MemoryIndex:
@@ -62,8 +73,12 @@ class MemoryIndex:
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
         return self._vectors[list(chunk_ids)]
 
-    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
-        return {i: self._passages[i] for i in chunk_ids if 0 <= i < len(self._passages)}
+    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+        some = {i: self._passages[i] for i in chunk_ids}
+        return {i: Source(passage.document_id, passage.name) for i, passage in some.items()}
+
+    def text(self, chunk_id: int) -> str:
+        return self._passages[chunk_id].text
 
 
 def cached_vectors(folder: Path | None, name: str, passages: Sequence[Passage], encoder: Encoder) -> Vectors:

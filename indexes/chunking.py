@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -63,13 +64,14 @@ def chunk(document: LoadedDocument, sizes: ChunkSizes | None = None) -> list[Spa
     return [placer.place(start, end) for start, end in spans]
 
 
+@lru_cache(maxsize=20_000)
 def document_name(path: str, title: str) -> str:
     """What a document is called: the folders and the name, without suffix, of its file, and its title.
 
     The file's name is left out where the title has all of its words.
     """
-    *folders, file = PurePosixPath(path).parts or ("",)
-    stem = PurePosixPath(file).stem
+    at = PurePosixPath(path)
+    folders, stem = at.parts[:-1], at.stem
     said = [stem] if not set(query_terms(stem)) <= set(query_terms(title)) else []
     return SEPARATOR.join([*folders, *said, title])
 

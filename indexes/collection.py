@@ -15,7 +15,7 @@ from .ingest import IndexProgress
 from .locking import writing
 from .places import Places
 from .ranking import SearchMode, SearchResult, check_query, rank_documents
-from .retrieval import Fused, Searchable, retrieve
+from .retrieval import Fused, retrieve
 from .schema import DATABASE
 from .searching import CollectionSearch
 from .store import Store
@@ -255,15 +255,13 @@ class Collection:
             self._check_model()
         depth = max(CANDIDATES, k)
         with self._current() as searchable:
-            hits = self._hits(retrieve(query, searchable, mode, depth))
+            hits = self._hits(retrieve(query, searchable, mode, depth), searchable)
         return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
 
-    def _hits(self, ranked: list[Fused]) -> list[Hit]:
+    def _hits(self, ranked: list[Fused], searchable: CollectionSearch) -> list[Hit]:
         chunks = self._store.chunks([item.chunk_id for item in ranked])
-        documents = {
-            i: self._places.resolved(document)
-            for i, document in self._store.documents_of({chunk.document_id for chunk in chunks.values()}).items()
-        }
+        found = searchable.documents({chunk.document_id for chunk in chunks.values()})
+        documents = {i: self._places.resolved(document) for i, document in found.items()}
         return [
             Hit(
                 chunk,
@@ -279,7 +277,7 @@ class Collection:
         ]
 
     @contextmanager
-    def _current(self) -> Iterator[Searchable]:
+    def _current(self) -> Iterator[CollectionSearch]:
         """The collection as it is now, for searching; everything in the block is of one state."""
         for attempt in range(_ATTEMPTS):
             with self._store.snapshot():

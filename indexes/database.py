@@ -4,13 +4,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import CollectionBrokenError, CollectionBusyError, CollectionError
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _UNUSABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _WAIT_SECONDS = 10
+_MARKS = 500  # variables in one statement
+
+Value = TypeVar("Value")
 
 
 class Database:
@@ -99,3 +102,11 @@ class Database:
 def start_again(folder: Path) -> str:
     """The hint for a collection that cannot be used any more."""
     return f"move {folder} away and run `fathom index` again; the documents themselves are untouched"
+
+
+def portions(values: Iterable[Value]) -> Iterator[tuple[str, list[Value]]]:
+    """Values in portions that fit a statement, each with its question marks."""
+    left = list(values)
+    for first in range(0, len(left), _MARKS):
+        some = left[first : first + _MARKS]
+        yield ",".join("?" * len(some)), some

@@ -26,7 +26,7 @@ Month = tuple[int, int]  # year and month; a quarter is its last month, and a ba
 def period_terms(folded: str) -> list[str]:
     """Terms for the quarters and years of a lower-cased text that its words do not give: `third quarter` gives `q3`,
     `2Q23` gives `q2` and `2023`, `FY22` gives `2022`."""
-    found = [f"q{_QUARTERS[match[1]]}" for match in _QUARTER.finditer(folded)]
+    found = [f"q{_QUARTERS[match[1]]}" for match in _QUARTER.finditer(folded)] if "quarter" in folded else []
     for match in _SHORT.finditer(folded):
         found.extend([f"q{match[1] or match[2]}", f"20{match[4]}"])
     found.extend(f"20{match[1]}" for match in _FISCAL.finditer(folded))

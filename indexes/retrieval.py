@@ -22,21 +22,15 @@ Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """What ranking reads of a chunk; `ordinal` counts the chunks of its document from 0.
-
-    `name` is what its document is called: folders, the file's name and the title; empty where it has no name.
-    """
+class Source:
+    """Where a chunk comes from. `name` is what its document is called (folders, file, title); empty without one."""
 
     document_id: int
-    ordinal: int
-    context: str
-    text: str
     name: str = ""
 
 
 class Searchable(Protocol):
-    """What ranking needs of a collection: two indexes, and the vectors and texts of what they find."""
+    """What ranking needs of a collection: two indexes, and vectors, sources and texts of what they find."""
 
     def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         """At most k chunks that hold one of the terms, by the sum of BM25 score × weight, best first."""
@@ -54,8 +48,12 @@ class Searchable(Protocol):
         """The unit vectors [n, d] of chunks, in the order of their ids."""
         ...
 
-    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
-        """The passages of chunks by their ids."""
+    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+        """Where chunks come from, by their ids."""
+        ...
+
+    def text(self, chunk_id: int) -> str:
+        """The text of a chunk."""
         ...
 
 
@@ -121,7 +119,7 @@ def retrieve(
             cosines = fusion.by_best(map(Scored, ids, (vectors @ vector).tolist()))
             own = fusion.weighted(own, cosines, settings.dense_weight)
         scores = np.array([own.get(i, 0.0) for i in ids])
-        ranked = _with_evidence(query, ids, scores, vectors, source.passages(ids), settings)
+        ranked = _with_evidence(query, ids, scores, vectors, source, settings)
     else:
         ranked = []
     return _explained(ranked[:depth], lexical, dense)
@@ -132,12 +130,13 @@ def _with_evidence(
     ids: Sequence[int],
     scores: Scores,
     vectors: Vectors | None,
-    passages: Mapping[int, Passage],
+    source: Searchable,
     settings: RankSettings,
 ) -> list[Scored]:
     """Candidates with scores [n] and vectors [n, d], ranked by these and by names, periods and likeness."""
-    called = {passage.document_id: passage.name for passage in passages.values()}
-    documents = [passages[i].document_id if i in passages else None for i in ids]
+    sources = source.sources(ids)
+    called = {found.document_id: found.name for found in sources.values()}
+    documents = [sources[i].document_id if i in sources else None for i in ids]
     names = Names(called)
     asked, named = names.asked(proper_terms(query)), names.named(frozenset(query_terms(query)))
     added = settings.asked * _of(asked, documents) + settings.named * _of(named, documents)
@@ -146,8 +145,8 @@ def _with_evidence(
         newest = latest({document: called[document] for document, share in asked.items() if share == most})
         added += settings.latest * _of(dict.fromkeys(newest, 1.0), documents)
     row = int(np.argmax(scores + added))
-    if best := passages.get(ids[row]):
-        said = names.named(frozenset(query_terms(best.text)))
+    if best := sources.get(ids[row]):
+        said = names.named(frozenset(query_terms(source.text(ids[row]))))
         said[best.document_id] = 0.0
         added += settings.named_by_best * _of(said, documents)
     if vectors is not None:

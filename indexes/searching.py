@@ -1,12 +1,13 @@
-"""One state of a collection as ranking sees it: both indexes, and vectors and texts of what they find."""
+"""One state of a collection as ranking sees it: both indexes, and vectors, documents and texts of what they find."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .chunking import document_name
 from .dense import best, vectors_of
+from .documents import Document
 from .embedding import Encoder, Vectors
 from .lexical import Scored
-from .retrieval import Passage
+from .retrieval import Source
 from .store import Store
 from .view import IndexView
 
@@ -18,6 +19,7 @@ class CollectionSearch:
         self._store = store
         self._view = view
         self._encoder = encoder
+        self._documents: dict[int, Document] = {}
 
     def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         return self._view.lexical.search(weights, k)
@@ -32,11 +34,16 @@ class CollectionSearch:
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
         return vectors_of(self._view.dense, chunk_ids)
 
-    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
-        chunks = self._store.chunks(chunk_ids).values()
-        documents = self._store.documents_of({chunk.document_id for chunk in chunks})
-        names = {i: document_name(document.name, document.title) for i, document in documents.items()}
-        return {
-            chunk.id: Passage(chunk.document_id, chunk.ordinal, chunk.context, chunk.text, names[chunk.document_id])
-            for chunk in chunks
-        }
+    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+        owners = self._store.owners(chunk_ids)
+        documents = self.documents(set(owners.values()))
+        sources = {i: Source(i, document_name(document.name, document.title)) for i, document in documents.items()}
+        return {chunk_id: sources[owner] for chunk_id, owner in owners.items()}
+
+    def text(self, chunk_id: int) -> str:
+        return self._store.chunks([chunk_id])[chunk_id].text
+
+    def documents(self, ids: Collection[int]) -> dict[int, Document]:
+        """Documents by id, each read once; their paths are as they are stored."""
+        self._documents.update(self._store.documents_of(set(ids) - self._documents.keys()))
+        return {i: self._documents[i] for i in ids}

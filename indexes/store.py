@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .chunking import Span
-from .database import Database, start_again
+from .database import Database, portions, start_again
 from .documents import Chunk, Document, FileRecord, FileState, Heading, LoadedDocument, Page
 from .errors import CollectionBrokenError, CollectionError, CollectionMissingError, CollectionVersionError
 from .schema import DATABASE, FORMAT_VERSION, SCHEMA
@@ -23,7 +23,6 @@ from .vector_table import VectorTable
 _DOCUMENT = "d.id, d.path, d.name, d.title, d.kind, d.sha256, d.characters, d.page_count"
 _CHUNK = "c.id, c.document_id, c.ordinal, c.start, c.end, c.text, c.section, c.context, c.first_page, c.last_page"
 _COLUMNS = attrgetter("start", "end", "section", "context", "first_page", "last_page")  # of a span, as inserted
-_MARKS = 500  # variables in one statement
 STALE = -(2**63)  # modification time of a file that the next run looks at anew; no file system has it
 
 
@@ -163,7 +162,7 @@ class Store:
     def documents_of(self, ids: Collection[int]) -> dict[int, Document]:
         """Documents by id; ids that are gone are left out."""
         found = {}
-        for marks, some in _portions(ids):
+        for marks, some in portions(map(int, ids)):
             rows = self._db.rows(f"SELECT {_DOCUMENT} FROM documents d WHERE d.id IN ({marks})", some)
             found.update({row[0]: Document(*row) for row in rows})
         return found
@@ -197,9 +196,16 @@ class Store:
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by id; ids that are gone are left out."""
         found = {}
-        for marks, some in _portions(ids):
+        for marks, some in portions(map(int, ids)):
             rows = self._db.rows(f"SELECT {_CHUNK} FROM chunks c WHERE c.id IN ({marks})", some)
             found.update({row[0]: Chunk(*row) for row in rows})
+        return found
+
+    def owners(self, chunk_ids: Sequence[int]) -> dict[int, int]:
+        """Ids of chunks' documents by the chunks' ids; ids that are gone are left out."""
+        found: dict[int, int] = {}
+        for marks, some in portions(map(int, chunk_ids)):
+            found.update(self._db.rows(f"SELECT id, document_id FROM chunks WHERE id IN ({marks})", some))
         return found
 
     def chunks_of(self, document_id: int) -> list[Chunk]:
@@ -285,14 +291,6 @@ class Store:
     def mtimes(self) -> dict[str, int]:
         """Modification time in ns of every known file as it was when it was read."""
         return dict(self._db.rows("SELECT path, mtime_ns FROM files"))
-
-
-def _portions(ids: Collection[int]) -> Iterator[tuple[str, list[int]]]:
-    """Ids in portions that fit a statement, each with its question marks."""
-    numbers = [int(i) for i in ids]
-    for first in range(0, len(numbers), _MARKS):
-        some = numbers[first : first + _MARKS]
-        yield ",".join("?" * len(some)), some
 
 
 def _missing(folder: Path) -> CollectionMissingError:

@@ -14,6 +14,7 @@ _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 _THEN_LETTERS = re.compile(r"\d(?<!\d\d)\d{0,5}(-?[^\W\d_]{1,4})(?![^\W\d_])")
 _AFTER_LETTERS = re.compile(r"\d(?:(?<=[^\W\d_]\d)|(?<=[^\W\d_]-\d))\d{0,5}(?!\d)")
 _LETTERS = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,4}-?$")
+_DIGIT = re.compile(r"\d")
 _CONTEXT_WEIGHT = 2
 _STOP = frozenset(
     "a an and are as at be been but by can could did do does for from had has have how if in into is it its may might "
@@ -43,7 +44,7 @@ def terms(text: str) -> list[str]:
 
     The text is first put into Unicode's form NFKC: composed and decomposed letters, and ligatures, are one.
     """
-    return [term for term in map(_term, _WORD.findall(_folded(text))) if term]
+    return _terms_of(_folded(text))
 
 
 def index_terms(context: str, text: str) -> list[str]:
@@ -54,7 +55,7 @@ def index_terms(context: str, text: str) -> list[str]:
 def query_terms(text: str) -> list[str]:
     """The terms of a text, then its codes and periods: `10-K` and `10K` give `10`, `k` and `10k`."""
     folded = _folded(text)
-    return terms(text) + _codes(folded) + period_terms(folded)
+    return _terms_of(folded) + (_codes(folded) if _DIGIT.search(folded) else []) + period_terms(folded)
 
 
 def proper_terms(text: str) -> frozenset[str]:
@@ -71,6 +72,10 @@ def proper_terms(text: str) -> frozenset[str]:
 def embedding_text(context: str, text: str) -> str:
     """What the encoder reads of a chunk."""
     return f"{context}\n{text}"
+
+
+def _terms_of(folded: str) -> list[str]:
+    return [term for term in map(_term, _WORD.findall(folded)) if term]
 
 
 def _folded(text: str) -> str:

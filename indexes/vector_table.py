@@ -5,10 +5,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from .database import Database
+from .database import Database, portions
 from .embedding import Vectors
 
-_MARKS = 500  # variables in one statement
 _STORED = "<f2"  # half precision: cosines move by less than 0.001
 
 
@@ -26,9 +25,7 @@ class VectorTable:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Row ids of the keys that are there."""
         found: dict[bytes, int] = {}
-        for first in range(0, len(keys), _MARKS):
-            some = list(keys[first : first + _MARKS])
-            marks = ",".join("?" * len(some))
+        for marks, some in portions(keys):
             found.update(self._db.rows(f"SELECT key, id FROM vectors WHERE key IN ({marks})", some))
         return found
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from evals import metrics
 from evals.collections import SpanQuestion, chunking_eval
 from evals.context import run_context
-from evals.memory import MemoryIndex, cached_vectors
+from evals.memory import MemoryIndex, Passage, cached_vectors
 from indexes.chunking import chunk
 from indexes.documents import LoadedDocument
 from indexes.embedding import BUNDLED, Encoder, make_encoder
 from indexes.loaders.parts import markdown_headings, markdown_tables
 from indexes.ranking import SearchMode
-from indexes.retrieval import Passage, retrieve
+from indexes.retrieval import retrieve
 
 K = 5
 
@@ -80,7 +80,7 @@ def index(
     """The pieces in memory; a text is a document called by its name."""
     documents = {name: number for number, name in enumerate(texts)}
     passages = [
-        Passage(documents[piece.corpus], i, piece.context, texts[piece.corpus][piece.start : piece.end], piece.corpus)
+        Passage(documents[piece.corpus], piece.context, texts[piece.corpus][piece.start : piece.end], piece.corpus)
         for i, piece in enumerate(pieces)
     ]
     return MemoryIndex(passages, cached_vectors(folder, label, passages, encoder), encoder.encode_query)

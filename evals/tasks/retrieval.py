@@ -20,12 +20,12 @@ from pathlib import Path
 from evals import metrics
 from evals.collections import JUDGED, JudgedPassages
 from evals.context import run_context
-from evals.memory import MemoryIndex, cached_vectors
+from evals.memory import MemoryIndex, Passage, cached_vectors
 from indexes.embedding import BUNDLED, Encoder, make_encoder
 from indexes.fusion import best_first
 from indexes.lexical import Scored
 from indexes.ranking import SearchMode
-from indexes.retrieval import Fused, Passage, RankSettings, retrieve
+from indexes.retrieval import Fused, RankSettings, retrieve
 from indexes.tokens import embedding_text, terms
 
 K = 10
@@ -68,7 +68,7 @@ class Indexed:
 
 def index(collection: JudgedPassages, encoder: Encoder, folder: Path | None = None) -> Indexed:
     """A collection in memory, its vectors kept in a folder if one is given."""
-    passages = [Passage(i, 0, p.title, p.text, p.title) for i, p in enumerate(collection.passages)]
+    passages = [Passage(i, p.title, p.text, p.title) for i, p in enumerate(collection.passages)]
     vectors = cached_vectors(folder, collection.name, passages, encoder)
     known = {query.text: encoder.encode_query(query.text) for query in collection.queries}
     return Indexed(

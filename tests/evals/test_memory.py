@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.memory import MemoryIndex, cached_vectors
+from evals.memory import MemoryIndex, Passage, cached_vectors
 from indexes.embedding import HashEncoder
 from indexes.lexical import RankBM25Index
-from indexes.retrieval import Passage
 from indexes.tokens import index_terms
 
 TEXTS = ["cells cost money", "cells cells burn", "a cabinet burned down in town", "cash"]
-PASSAGES = [Passage(i, 0, "", text) for i, text in enumerate(TEXTS)]
+PASSAGES = [Passage(i, "", text) for i, text in enumerate(TEXTS)]
 ENCODER = HashEncoder()
 INDEX = MemoryIndex(PASSAGES, ENCODER.encode(TEXTS), ENCODER.encode_query)
 

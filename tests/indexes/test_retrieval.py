@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from indexes.embedding import Vectors
 from indexes.lexical import Scored
 from indexes.ranking import SearchMode
-from indexes.retrieval import Fused, Passage, RankSettings, retrieve
+from indexes.retrieval import Fused, RankSettings, Source, retrieve
 
 PLAIN = RankSettings(dense_weight=0.65, asked=0, named=0, named_by_best=0, latest=0, like_best=0)
 
@@ -44,12 +44,12 @@ class Table:
         cosines = np.array([self._cosines.get(i, 0.0) for i in chunk_ids])
         return np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32)
 
-    def passages(self, chunk_ids: Sequence[int]) -> Mapping[int, Passage]:
+    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
         documents = {i: self._document_of.get(i, i) for i in chunk_ids}
-        return {
-            i: Passage(document, 0, "", f"text of {i} names beta", self._called.get(document, ""))
-            for i, document in documents.items()
-        }
+        return {i: Source(document, self._called.get(document, "")) for i, document in documents.items()}
+
+    def text(self, chunk_id: int) -> str:
+        return f"text of {chunk_id} names beta"
 
 
 def _ranked(scores: Mapping[int, float]) -> list[Scored]:
