@@ -15,6 +15,7 @@ from .ingest import IndexProgress
 from .locking import writing
 from .places import Places
 from .ranking import SearchMode, SearchResult, check_query, rank_documents
+from .reranking import Reranker, reranked
 from .retrieval import Fused, retrieve
 from .schema import DATABASE
 from .searching import CollectionSearch
@@ -236,11 +237,13 @@ class Collection:
         """Hybrid where the collection has vectors, else lexical."""
         return SearchMode.LEXICAL if self.embedding == NONE else SearchMode.HYBRID
 
-    def search(self, query: str, k: int = 10, mode: SearchMode | None = None) -> SearchResult:
-        """The k best chunks and the documents of the best CANDIDATES chunks.
+    def search(
+        self, query: str, k: int = 10, mode: SearchMode | None = None, reranker: Reranker | None = None
+    ) -> SearchResult:
+        """The k best chunks and the documents of the best CANDIDATES chunks, the best ones in a reranker's order.
 
         Raises QueryError for an empty or overlong query, EncoderError for a mode that needs vectors which
-        the collection does not have.
+        the collection does not have, or a reranker that cannot be loaded.
         """
         check_query(query)
         if k < 1:
@@ -256,6 +259,8 @@ class Collection:
         depth = max(CANDIDATES, k)
         with self._current() as searchable:
             hits = self._hits(retrieve(query, searchable, mode, depth), searchable)
+        if reranker is not None:
+            hits = reranked(query, hits, reranker)
         return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
 
     def _hits(self, ranked: list[Fused], searchable: CollectionSearch) -> list[Hit]:

@@ -113,6 +113,7 @@ class Hit:
     dense_rank: int | None = None
     lexical_score: float | None = None
     dense_score: float | None = None
+    reranker_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from .documents import Hit
 from .encoders.base import clean, most_characters
 from .errors import EncoderError
+from .tokens import embedding_text
 
+RERANKED = 50  # hits that a reranker judges; the others stay behind them
 _BATCH = 32
 _HINT = "name a folder or hub id of a cross-encoder with one score, or leave the reranker out"
 
@@ -23,6 +27,22 @@ class Reranker(Protocol):
     def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """A score for each text, in their order; higher is better, and only texts of one call are compared."""
         ...
+
+
+def reranked(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
+    """The best RERANKED hits in the reranker's order, then the rest; ties keep their order.
+
+    A reranker's scores say nothing beside those of other questions, or beside those of the hits behind. So the hits
+    share out the scores that they had: the reranker's best one gets the highest.
+    """
+    judged = hits[:RERANKED]
+    scores = reranker.rerank(query, [embedding_text(hit.chunk.context, hit.chunk.text) for hit in judged])
+    order = sorted(range(len(judged)), key=lambda row: -scores[row])
+    moved = (
+        replace(judged[row], score=place.score, reranker_score=scores[row])
+        for row, place in zip(order, judged, strict=True)
+    )
+    return [*moved, *hits[RERANKED:]]
 
 
 class CrossEncoderReranker:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class Searchable(Protocol):
         ...
 
     def dense(self, vector: Vectors, k: int) -> list[Scored]:
-        """The k chunks nearest to a unit vector [d], by cosine, best first."""
+        """The k chunks nearest to a unit vector [d], by cosine, best first; runs in a thread beside `lexical`."""
         ...
 
     def encode_query(self, text: str) -> Vectors:
@@ -100,15 +101,16 @@ def retrieve(
     """
     settings = settings or RankSettings()
     k = max(settings.depth, depth)
-    words = Counter(query_terms(query))
+    weights = {term: float(count) for term, count in Counter(query_terms(query)).items()}
     lexical: list[Scored] = []
     dense: list[Scored] = []
-    vector: Vectors | None = None
-    if mode is not SearchMode.DENSE:
-        lexical = source.lexical({term: float(count) for term, count in words.items()}, k)
-    if mode is not SearchMode.LEXICAL:
-        vector = source.encode_query(query)
-        dense = source.dense(vector, k)
+    vector = None if mode is SearchMode.LEXICAL else source.encode_query(query)
+    with ThreadPoolExecutor(1) as other:
+        nearest = other.submit(source.dense, vector, k) if vector is not None else None
+        if mode is not SearchMode.DENSE:
+            lexical = source.lexical(weights, k)
+        if nearest is not None:
+            dense = nearest.result()
     if mode is SearchMode.DENSE:
         ranked = fusion.best_first(fusion.by_best(dense))
     elif ids := sorted({item.chunk_id for item in (*lexical, *dense)}):

@@ -10,7 +10,17 @@ import typer
 from . import collection_commands
 from .errors import ExitCode
 from .failures import Commands, reported
-from .options import CollectionOption, EngineOption, JsonOption, ModelOption, open_collection, question_of, settings
+from .options import (
+    CollectionOption,
+    EngineOption,
+    JsonOption,
+    ModelOption,
+    RerankerOption,
+    open_collection,
+    open_reranker,
+    question_of,
+    settings,
+)
 
 app = typer.Typer(
     name="fathom",
@@ -34,6 +44,7 @@ def ask(
     ] = None,
     model: ModelOption = None,
     engine: EngineOption = None,
+    reranker: RerankerOption = None,
     collection: CollectionOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell route, limits, reading and times (stderr).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and pack, but start no engine.")] = False,
@@ -50,7 +61,9 @@ def ask(
 
         text = question_of(question)
         check_query(text)
-        config = settings({"router.route": route, "engine.model": model, "engine.url": engine})
+        flags = {"router.route": route, "engine.model": model, "engine.url": engine, "retrieval.reranker": reranker}
+        config = settings(flags)
+        judge = open_reranker(config.retrieval.reranker)
         stages = terminal.Stages()
         with closing(open_collection(collection)) as opened, stages.shown():
             stages.stage("preparing")
@@ -60,7 +73,7 @@ def ask(
 
             listener = Listener(stages.stage, stages.text)
             with closing(engine_source(config.engine)) as source:
-                answer = run_graph(text, Surroundings(config, opened, source, listener, dry_run))
+                answer = run_graph(text, Surroundings(config, opened, source, listener, dry_run, judge))
         if json:
             terminal.out_json(answer)
         elif not dry_run:

@@ -8,7 +8,16 @@ import typer
 
 from .errors import ExitCode
 from .failures import reported
-from .options import CollectionOption, JsonOption, as_path, open_collection, question_of, settings
+from .options import (
+    CollectionOption,
+    JsonOption,
+    RerankerOption,
+    as_path,
+    open_collection,
+    open_reranker,
+    question_of,
+    settings,
+)
 
 if TYPE_CHECKING:
     from indexes.indexing import RunSettings
@@ -152,6 +161,7 @@ def search(
     query: Annotated[str, typer.Argument(help='What to look for; "-" reads it from stdin.')],
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
     mode: Annotated[Literal["hybrid", "lexical", "dense"] | None, typer.Option(help="Which indexes rank.")] = None,
+    reranker: RerankerOption = None,
     collection: CollectionOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -163,10 +173,10 @@ def search(
 
         question = question_of(query)
         check_query(question)
-        config = settings({"retrieval.mode": mode})
+        config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
         chosen = SearchMode(config.retrieval.mode) if config.retrieval.mode else None
         with closing(open_collection(collection)) as opened:
-            result = opened.search(question, k, chosen)
+            result = opened.search(question, k, chosen, open_reranker(config.retrieval.reranker))
         if json:
             terminal.out_json(result)
         else:

@@ -45,9 +45,13 @@ class IndexSettings(_Section):
 
 
 class RetrievalSettings(_Section):
-    """What is fetched for a question. `documents` is how many may be read whole under the native route."""
+    """What is fetched for a question. `documents` is how many may be read whole under the native route.
+
+    `reranker` is a cross-encoder, a folder or a hub id, that orders the best passages anew; None: none does.
+    """
 
     mode: Literal["hybrid", "lexical", "dense"] | None = None
+    reranker: str | None = Field(default=None, min_length=1)
     chunks: int = Field(default=24, ge=1, le=1000)
     documents: int = Field(default=3, ge=1, le=100)
 

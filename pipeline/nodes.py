@@ -41,7 +41,7 @@ def retrieve(state: QuestionState, around: Surroundings) -> QuestionState:
     mode = around.config.retrieval.mode
     with _timed(seconds, "retrieval"):
         found = around.collection.search(
-            state["question"], around.config.retrieval.chunks, SearchMode(mode) if mode else None
+            state["question"], around.config.retrieval.chunks, SearchMode(mode) if mode else None, around.reranker
         )
     return {"found": found, "seconds": seconds}
 

@@ -11,6 +11,7 @@ from .failures import JSON_FLAG
 
 if TYPE_CHECKING:
     from indexes.collection import Collection
+    from indexes.reranking import Reranker
 
     from .config import Config
 
@@ -41,6 +42,14 @@ EngineOption = Annotated[
 ]
 
 
+RerankerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker", metavar="MODEL", help="Cross-encoder (folder or hub id) that orders the best passages anew: slow."
+    ),
+]
+
+
 def settings(flags: dict[str, Any]) -> "Config":
     """The configuration seen from the current folder, with flags on top. Raises ConfigError."""
     from .config import load_config
@@ -59,6 +68,15 @@ def open_collection(folder: Path | None) -> "Collection":
             f"there is no collection ({FOLDER}/) in {Path.cwd()} or above it", "make one: fathom index FOLDER"
         )
     return Collection.open(found)
+
+
+def open_reranker(name: str | None) -> "Reranker | None":
+    """The cross-encoder of a name, not yet loaded; none without a name. Raises EncoderError."""
+    if name is None:
+        return None
+    from indexes.reranking import CrossEncoderReranker
+
+    return CrossEncoderReranker(name)
 
 
 def question_of(text: str) -> str:

@@ -112,7 +112,8 @@ def search_lines(result: SearchResult) -> Iterator[str]:
     for number, hit in enumerate(result.hits, 1):
         where = header(hit.chunk.section or hit.document.title, hit.chunk.first_page, hit.chunk.last_page)
         ranks = [f"{name} {rank}" for name, rank in (("words", hit.lexical_rank), ("meaning", hit.dense_rank)) if rank]
-        yield f"{number:>2}. {hit.document.name} › {where}  ({hit.score:.3f}; rank by {', '.join(ranks)})"
+        judged = f"; reranker {hit.reranker_score:.2f}" if hit.reranker_score is not None else ""
+        yield f"{number:>2}. {hit.document.name} › {where}  ({hit.score:.3f}; rank by {', '.join(ranks)}{judged})"
         yield f"    {_short(hit.chunk.text)}"
     if not result.hits:
         yield "Nothing found."

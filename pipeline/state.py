@@ -7,6 +7,7 @@ from typing import TypedDict
 from engine.base import Completion, EngineInfo
 from indexes.collection import Collection
 from indexes.ranking import SearchResult
+from indexes.reranking import Reranker
 
 from .answer import Answer
 from .config import Config
@@ -46,3 +47,4 @@ class Surroundings:
     source: EngineSource
     listener: Listener
     dry_run: bool = False
+    reranker: Reranker | None = None

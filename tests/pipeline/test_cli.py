@@ -17,6 +17,7 @@ from pipeline.__main__ import main
 from pipeline.errors import ExitCode
 from pipeline.schema import answer_schema
 from tests.indexes.files import OLE, pdf, write
+from tests.indexes.models import cross_encoder
 from tests.pipeline.commands import FAKE, FATHOM, indexed, ok, process, run
 from tests.pipeline.questions import QUESTION
 
@@ -234,6 +235,22 @@ def test_a_document_is_removed_by_path_or_name_and_comes_back(room: Path) -> Non
     assert json.loads(ok("remove", "marrowbay.md", "--json")) == {"removed": ["marrowbay.md"]}
     ok("remove", "docs")
     assert indexed(room) == []
+
+
+def test_a_cross_encoder_ranks_anew_where_one_is_named(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = str(cross_encoder(room / "judge"))
+    plain = json.loads(ok("search", "revenue of Marrowbay", "--json"))["hits"]
+    assert {hit["reranker_score"] for hit in plain} == {None}
+    hits = json.loads(ok("search", "revenue of Marrowbay", "--json", "--reranker", model))["hits"]
+    assert [hit["reranker_score"] for hit in hits] == sorted((hit["reranker_score"] for hit in hits), reverse=True)
+    assert {hit["chunk"]["id"] for hit in hits} == {hit["chunk"]["id"] for hit in plain}
+    assert "; reranker " in ok("search", "revenue", "--reranker", model)
+    monkeypatch.setenv("FATHOM_RETRIEVAL_RERANKER", model)
+    assert "; reranker " in ok("search", "revenue")
+    ok("ask", QUESTION, *FAKE)
+    monkeypatch.setenv("FATHOM_RETRIEVAL_RERANKER", str(room))
+    result = run("ask", QUESTION, *FAKE)
+    assert (result.exit_code, "cannot be loaded" in result.stderr) == (ExitCode.ERROR, True)
 
 
 def test_an_interrupted_run_says_so_and_the_same_command_goes_on(room: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ FILE_MISTAKES = {
     "no TOML": ("[retrieval", "cannot be read: .*", "mend or remove it"),
     "no section": ("retrieval = 3", "'retrieval' is not a section", "index, retrieval, router, reading, engine"),
     "unknown section": ("[retreival]\nchunks = 3", "unknown setting 'retreival'", "index, retrieval, router"),
-    "unknown key": ("[retrieval]\nchunk = 3", "unknown setting 'retrieval.chunk'", "mode, chunks, documents"),
+    "unknown key": ("[retrieval]\nchunk = 3", "unknown setting 'retrieval.chunk'", "mode, reranker, chunks, documents"),
     "wrong type": ("[retrieval]\nchunks = 'many'", r"retrieval.chunks = 'many': .*integer", "README"),
     "a fraction": ("[retrieval]\nchunks = 1.5", r"retrieval.chunks = 1.5: .*integer", "README"),
     "out of range": ("[retrieval]\nchunks = 0", r"retrieval.chunks = 0: .*greater than or equal to 1", "README"),

@@ -115,6 +115,8 @@ def test_hits_show_place_score_and_ranks() -> None:
     assert second == " 2. memo.md › Title 1  (0.250; rank by words 1)"
     assert len(long) < 250
     assert long.endswith(" …")
+    judged = SearchResult("q", SearchMode.HYBRID, (replace(both, reranker_score=-1.234),), ())
+    assert next(report.search_lines(judged)).endswith("(0.500; rank by words 1, meaning 3; reranker -1.23)")
     assert list(report.search_lines(SearchResult("q", SearchMode.LEXICAL, (), ()))) == ["Nothing found."]
 
 
