@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +20,33 @@ EXACT_CHUNKS = 200_000  # a collection up to here is searched exactly
 MIN_CODED_CHUNKS = 30_000  # a part of a large collection that is smaller is searched exactly too
 RECALL = 0.99  # of the exact best DEPTH, which the number of candidates must reach; over what is promised, 0.98
 DEPTH = 100
-_CANDIDATES = (500, 1_000, 2_000, 4_000)  # tried in this order
+_CANDIDATES = (500, 700, 1_000, 2_000, 4_000)  # tried in this order
 _SAMPLE = 64  # queries that measure the recall
 _TRAINING = 40_000  # vectors that the codes are learnt from
 _ROWS_AT_ONCE = 65_536
-_FILE, _CODES_FILE, _CODES_FACTS = "vectors.faiss", "codes.faiss", "codes.json"
+_SHARD_ROWS = 2**19  # codes in one index at most; shards are scanned side by side
+_FILE, _CODES_FILE, _CODES_FACTS = "vectors.faiss", "codes-{}.faiss", "codes.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Codes:
     """Half a byte for every two components of a vector (product quantisation), read in place of the vectors.
 
     `candidates` that are best by their codes are scored anew by their vectors to find the best DEPTH; `recall` is
-    the share of the exact best DEPTH that this found when the codes were made.
+    the share of the exact best DEPTH that this found when the codes were made. `shards` are of consecutive rows.
     """
 
-    index: Any
+    shards: tuple[Any, ...]
     candidates: int
     recall: float
+
+    @cached_property
+    def index(self) -> Any:
+        """All shards as one index, which scans them in threads of its own."""
+        joined = _faiss().IndexShards(self.shards[0].d, True, True)
+        for shard in self.shards:
+            joined.add_shard(shard)
+        return joined
 
 
 class DensePart:
@@ -66,13 +77,16 @@ class DensePart:
     @classmethod
     def read(cls, folder: Path, chunk_ids: Array, dead: Array) -> "DensePart":
         """The index in a folder, its vectors mapped. Raises OSError, ValueError or RuntimeError where it is damaged."""
-        index = _read(folder / _FILE, len(chunk_ids))
+        index = _read(folder / _FILE)
+        if index.ntotal != len(chunk_ids):
+            raise ValueError(f"{folder} holds {index.ntotal} vectors for {len(chunk_ids)} chunks")
         codes = None
         if cls.has_codes(folder):
             facts = json.loads((folder / _CODES_FACTS).read_text())
-            codes = Codes(_read(folder / _CODES_FILE, len(chunk_ids)), facts["candidates"], facts["recall"])
-            if codes.index.d != index.d:
-                raise ValueError(f"codes of {codes.index.d} components for vectors of {index.d}")
+            shards = [_read(folder / _CODES_FILE.format(number)) for number in range(facts["shards"])]
+            if [(len(chunk_ids), index.d)] != [*{(sum(shard.ntotal for shard in shards), shard.d) for shard in shards}]:
+                raise ValueError(f"{folder} holds codes of other vectors")
+            codes = Codes(tuple(shards), facts["candidates"], facts["recall"])
         return cls(index, codes, chunk_ids, dead)
 
     def write(self, folder: Path) -> None:
@@ -80,8 +94,13 @@ class DensePart:
         if self._index is not None:
             _faiss().write_index(self._index, str(folder / _FILE))
         if self.codes is not None:
-            _faiss().write_index(self.codes.index, str(folder / _CODES_FILE))
-            facts = {"candidates": self.codes.candidates, "recall": self.codes.recall}
+            for number, shard in enumerate(self.codes.shards):
+                _faiss().write_index(shard, str(folder / _CODES_FILE.format(number)))
+            facts = {
+                "shards": len(self.codes.shards),
+                "candidates": self.codes.candidates,
+                "recall": self.codes.recall,
+            }
             (folder / _CODES_FACTS).write_text(json.dumps(facts))
 
     @staticmethod
@@ -169,13 +188,10 @@ def vectors_of(parts: Sequence[DensePart], chunk_ids: Sequence[int]) -> Vectors:
     return np.concatenate(found)[np.argsort(order)] if found else np.zeros((0, 1), dtype=np.float32)
 
 
-def _read(path: Path, chunks: int) -> Any:
+def _read(path: Path) -> Any:
     # A damaged length must not allocate gigabytes.
     _faiss().set_deserialization_vector_byte_limit(path.stat().st_size)
-    index = _faiss().read_index(str(path), _faiss().IO_FLAG_MMAP_IFC)
-    if index.ntotal != chunks:
-        raise ValueError(f"{path} holds {index.ntotal} vectors for {chunks} chunks")
-    return index
+    return _faiss().read_index(str(path), _faiss().IO_FLAG_MMAP_IFC)
 
 
 def _exact(blocks: Iterable[Vectors]) -> Any:
@@ -193,17 +209,22 @@ def _coded(exact: Any) -> Codes | None:
     """Codes of an exact index's vectors with as many candidates as RECALL takes; None where it is not reached."""
     count, size = exact.ntotal, exact.d
     rows = np.random.default_rng(0).permutation(count)
-    index = _faiss().IndexPQFastScan(size, size // 2 if size % 2 == 0 else size, 4, _faiss().METRIC_INNER_PRODUCT)
-    index.train(_rows(exact, np.sort(rows[:_TRAINING])))
-    for first in range(0, count, _ROWS_AT_ONCE):
-        index.add(exact.reconstruct_n(first, min(_ROWS_AT_ONCE, count - first)))
+    learnt = _faiss().IndexPQFastScan(size, size // 2 if size % 2 == 0 else size, 4, _faiss().METRIC_INNER_PRODUCT)
+    learnt.train(_rows(exact, np.sort(rows[:_TRAINING])))
+    bounds = np.linspace(0, count, -(-count // _SHARD_ROWS) + 1).astype(int).tolist()
+    shards = []
+    for start, end in pairwise(bounds):
+        shards.append(_faiss().clone_index(learnt))
+        for first in range(start, end, _ROWS_AT_ONCE):
+            shards[-1].add(exact.reconstruct_n(first, min(_ROWS_AT_ONCE, end - first)))
     queries = _between(_rows(exact, np.sort(rows[:_SAMPLE])))
     depth = min(DEPTH, count)
     _, wanted = exact.search(queries, depth)
     for candidates in _CANDIDATES:
-        recall = _recall(exact, index, queries, wanted, min(candidates, count))
+        codes = Codes(tuple(shards), candidates, 0.0)
+        recall = _recall(exact, codes.index, queries, wanted, min(candidates, count))
         if recall >= RECALL:
-            return Codes(index, candidates, round(recall, 4))
+            return replace(codes, recall=round(recall, 4))
     return None
 
 

@@ -120,10 +120,8 @@ def sizes(collection: Path) -> dict[str, int]:
     parts = {"database": 0, "lexical": 0, "dense": 0}
     for path in collection.rglob("*"):
         if path.is_file():
-            part = (
-                "database" if path.parent == collection else "dense" if path.stem in ("vectors", "codes") else "lexical"
-            )
-            parts[part] += path.stat().st_size
+            index = "dense" if path.stem.startswith(("vectors", "codes")) else "lexical"
+            parts["database" if path.parent == collection else index] += path.stat().st_size
     return parts
 
 

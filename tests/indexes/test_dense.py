@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexes import dense
 from indexes.dense import DEPTH, DensePart, best, vectors_of
 from indexes.embedding import Vectors
 
@@ -116,6 +117,17 @@ def test_codes_find_what_an_exact_search_finds_for_questions_they_have_not_seen(
     assert found / (len(queries) * DEPTH) >= 0.98
 
 
+def test_codes_in_shards_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, query = _clustered(1, 5_000), _clustered(2, 1)[0]
+    whole = _part(vectors, [9], tmp_path / "whole", exact=False)
+    monkeypatch.setattr(dense, "_SHARD_ROWS", 1_999)
+    split = _part(vectors, [9], tmp_path / "split", exact=False)
+    assert whole.codes is not None
+    assert split.codes is not None
+    assert [shard.ntotal for shard in split.codes.shards] == [1_666, 1_667, 1_667]
+    assert split.search(query, DEPTH) == whole.search(query, DEPTH)
+
+
 def test_codes_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> None:
     vectors, query = _clustered(3, 10_000), _clustered(4, 1)[0]
     dead = (3 * np.arange(0, 10_000, 2)).tolist()
@@ -176,7 +188,7 @@ def test_an_index_of_another_number_of_vectors_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_damaged_description_of_the_codes_is_refused(tmp_path: Path, content: str) -> None:
     _part(unit(1, 20), [], tmp_path, exact=False)
-    assert set(json.loads((tmp_path / CODES_FACTS).read_text())) == {"candidates", "recall"}
+    assert set(json.loads((tmp_path / CODES_FACTS).read_text())) == {"shards", "candidates", "recall"}
     (tmp_path / CODES_FACTS).write_text(content)
     with pytest.raises((ValueError, TypeError, KeyError)):
         DensePart.read(tmp_path, np.arange(20), NONE_DEAD)
@@ -211,7 +223,7 @@ def test_no_damaged_byte_is_more_than_an_error(tmp_path: Path) -> None:
 def test_no_damaged_byte_of_the_codes_is_more_than_an_error(tmp_path: Path) -> None:
     vectors, ids = _clustered(3, 5_000, 8), np.arange(5_000)
     DensePart.build(ids, [vectors], exact=False).write(tmp_path)
-    path = tmp_path / "codes.faiss"
+    path = tmp_path / "codes-0.faiss"
     whole = path.read_bytes()
     codes = len(whole) - len(vectors) * 8 // 4
     for position in (*range(120), *range(codes - 60, codes + 8), *range(len(whole) - 60, len(whole))):
