@@ -1,6 +1,5 @@
 """OCR of scanned pages: what is drawn as a picture comes back as rows; limits of pixels; the extra that is missing."""
 
-import importlib.util
 import io
 import sys
 from pathlib import Path
@@ -12,10 +11,6 @@ from indexes.errors import LoadError
 from indexes.loaders import ocr
 from indexes.loaders.limits import LoadLimits
 from tests.indexes.loaders.drawing import Drawn, Picture, drawn, loaded, right
-
-needs_models = pytest.mark.skipif(
-    importlib.util.find_spec("rapidocr") is None, reason="the extra `ocr` is not installed"
-)
 
 
 def scan(content: bytes) -> bytes:
@@ -39,7 +34,6 @@ def scan(content: bytes) -> bytes:
     return raw.getvalue()
 
 
-@needs_models
 def test_a_scanned_table_is_read_as_rows_and_noted(tmp_path: Path) -> None:
     things = [Drawn(72, 740, "Balance sheet of the company", 14)]
     for y, label, value in ((700, "Cash", "3,655"), (680, "Inventories", "5,372"), (660, "Total assets", "46,455")):
@@ -51,7 +45,6 @@ def test_a_scanned_table_is_read_as_rows_and_noted(tmp_path: Path) -> None:
     assert document.notes == ("page 1 scanned, read by OCR",)
 
 
-@needs_models
 def test_a_picture_without_text_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"^has only scanned pages \(1\), and OCR found no text on them$"):
         loaded(tmp_path, drawn([[Picture()]]), LoadLimits(ocr=True))
