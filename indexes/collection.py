@@ -257,7 +257,7 @@ class Collection:
         if mode is not SearchMode.LEXICAL:
             self._check_model()
         depth = max(CANDIDATES, k)
-        with self._current() as searchable:
+        with self._current(vectors=mode is not SearchMode.LEXICAL) as searchable:
             hits = self._hits(retrieve(query, searchable, mode, depth), searchable)
         if reranker is not None:
             hits = reranked(query, hits, reranker)
@@ -282,14 +282,15 @@ class Collection:
         ]
 
     @contextmanager
-    def _current(self) -> Iterator[CollectionSearch]:
+    def _current(self, vectors: bool) -> Iterator[CollectionSearch]:
         """The collection as it is now, for searching; everything in the block is of one state."""
         for attempt in range(_ATTEMPTS):
             with self._store.snapshot():
+                view = self._view
                 try:
-                    if self._view is None or self._view.generation != self._store.generation:
-                        self._view = open_view(self._store, last_try=attempt == _ATTEMPTS - 1)
+                    if view is None or view.generation != self._store.generation or (vectors and not view.vectors):
+                        view = self._view = open_view(self._store, attempt == _ATTEMPTS - 1, vectors)
                 except StaleError:
                     continue
-                yield CollectionSearch(self._store, self._view, self.encoder)
+                yield CollectionSearch(self._store, view, self.encoder if vectors else None)
                 return

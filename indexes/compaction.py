@@ -118,8 +118,10 @@ class Compaction:
             shutil.rmtree(self._home / FOLDER / gone.name, ignore_errors=True)
 
 
-def segment_of(store: Store, first: int, last: int) -> Segment:
+def segment_of(store: Store, first: int, last: int, vectors: bool = True) -> Segment:
     """A segment in memory, made from the chunks in the database with an id in [first, last]."""
+    if not vectors:
+        return Segment.of(_postings_of(store, first, last), None)
     return _with_vectors(store, _postings_of(store, first, last), first, last, exact=True)
 
 

@@ -39,14 +39,14 @@ class Segment:
         return cls(postings, peaks, LexicalPart(postings, peaks, NONE_DEAD), dense)
 
     @classmethod
-    def read(cls, folder: Path, dead: Array) -> "Segment":
-        """The segment in a folder without its dead chunks.
+    def read(cls, folder: Path, dead: Array, vectors: bool = True) -> "Segment":
+        """The segment in a folder without its dead chunks, and without its vectors if they are not wanted.
 
         Raises what NumPy and FAISS raise where a file is missing or is not what was written.
         """
         postings = Postings.read(folder)
         peaks = np.load(folder / _PEAKS, allow_pickle=False)
-        dense = DensePart.read(folder, postings.chunk_ids, dead) if DensePart.stands_in(folder) else None
+        dense = DensePart.read(folder, postings.chunk_ids, dead) if vectors and DensePart.stands_in(folder) else None
         return cls(postings, peaks, LexicalPart(postings, peaks, dead), dense)
 
     def write(self, home: Path, first_chunk: int, last_chunk: int) -> SegmentRow:
@@ -64,7 +64,7 @@ class Segment:
         return SegmentRow(name, first_chunk, last_chunk, len(self.postings), files)
 
 
-def opened(home: Path, row: SegmentRow, dead: Array) -> Segment | None:
+def opened(home: Path, row: SegmentRow, dead: Array, vectors: bool = True) -> Segment | None:
     """A segment that was written, without its dead chunks; None where a file is missing or is not what was written.
 
     Sizes are compared first, because FAISS crashes on some files that were cut off, and once more at the end, because
@@ -73,7 +73,7 @@ def opened(home: Path, row: SegmentRow, dead: Array) -> Segment | None:
     if not _is_whole(home, row):
         return None
     try:
-        segment = Segment.read(home / FOLDER / row.name, dead)
+        segment = Segment.read(home / FOLDER / row.name, dead, vectors)
     except Exception:  # NumPy and FAISS raise many kinds for damaged files
         return None
     return segment if _is_whole(home, row) else None

@@ -21,14 +21,18 @@ class StaleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IndexView:
-    """Indexes of a generation. Mapped files stay readable when a writer replaces them."""
+    """Indexes of a generation. Mapped files stay readable when a writer replaces them.
+
+    `vectors`: `dense` was opened; a search by words alone has no need of it.
+    """
 
     generation: int
+    vectors: bool
     lexical: LexicalIndex
     dense: tuple[DensePart, ...]
 
 
-def open_view(store: Store, last_try: bool) -> IndexView:
+def open_view(store: Store, last_try: bool, vectors: bool = True) -> IndexView:
     """The indexes of what the store holds now, chunks without a segment indexed in memory.
 
     Its caller holds a snapshot. Raises StaleError where a segment cannot be read; on the last try such a segment's
@@ -38,20 +42,20 @@ def open_view(store: Store, last_try: bool) -> IndexView:
     segments: list[Segment] = []
     gaps = store.segments.gaps(store.last_chunk())
     for row in store.segments.all():
-        segment = opened(store.folder, row, dead)
+        segment = opened(store.folder, row, dead, vectors)
         if segment is not None:
             segments.append(segment)
         elif last_try:
             gaps.append((row.first_chunk, row.last_chunk))
         else:
             raise StaleError
-    segments.extend(_in_memory(store, gaps))
+    segments.extend(_in_memory(store, gaps, vectors))
     segments.sort(key=lambda segment: int(segment.postings.chunk_ids[0]))
     dense = tuple(segment.dense for segment in segments if segment.dense is not None)
-    return IndexView(store.generation, _lexical(segments, dead), dense)
+    return IndexView(store.generation, vectors, _lexical(segments, dead), dense)
 
 
-def _in_memory(store: Store, gaps: list[tuple[int, int]]) -> list[Segment]:
+def _in_memory(store: Store, gaps: list[tuple[int, int]], vectors: bool) -> list[Segment]:
     found = []
     left = _IN_MEMORY_CHUNKS
     for first, last in gaps:
@@ -63,7 +67,7 @@ def _in_memory(store: Store, gaps: list[tuple[int, int]]) -> list[Segment]:
                 "run `fathom index` on its documents again: it writes them anew and reads no document twice",
             )
         if ids:
-            found.append(segment_of(store, first, last))
+            found.append(segment_of(store, first, last, vectors))
     return found
 
 

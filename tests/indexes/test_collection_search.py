@@ -1,5 +1,6 @@
 """Searching a collection: each mode against its own oracle, and one state while others write."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -183,4 +184,20 @@ def test_a_search_sees_one_state_while_the_collection_changes(collection: Collec
     reading = Collection.open(collection.folder, lambda _: _Interrupting(rewrite))
     assert reading.search("cells") == expected
     assert {hit.document.name for hit in reading.search("cells").hits} == {"sub/board.md", "cells2.md", "fire.md"}
+    reading.close()
+
+
+def test_a_search_by_words_opens_no_vectors_and_one_by_meaning_does(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = collection.search("cells", mode=SearchMode.LEXICAL)
+    by_meaning = collection.search("cells", mode=SearchMode.DENSE)
+    reading = Collection.open(collection.folder)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "faiss", None)
+        assert reading.search("cells", mode=SearchMode.LEXICAL) == expected
+        with pytest.raises(ImportError):
+            reading.search("cells", mode=SearchMode.DENSE)
+    assert reading.search("cells", mode=SearchMode.DENSE) == by_meaning
+    assert reading.search("cells", mode=SearchMode.LEXICAL) == expected
     reading.close()
