@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ EXACT_CHUNKS = 200_000  # a collection up to here is searched exactly
 MIN_CODED_CHUNKS = 30_000  # a part of a large collection that is smaller is searched exactly too
 RECALL = 0.99  # of the exact best DEPTH, which the number of candidates must reach; over what is promised, 0.98
 DEPTH = 100
-_CANDIDATES = (500, 700, 1_000, 2_000, 4_000)  # tried in this order
+_CANDIDATES = (1_000, 2_000, 4_000)  # tried in this order
 _SAMPLE = 64  # queries that measure the recall
 _TRAINING = 40_000  # vectors that the codes are learnt from
 _ROWS_AT_ONCE = 65_536
@@ -33,7 +33,8 @@ class Codes:
     """Half a byte for every two components of a vector (product quantisation), read in place of the vectors.
 
     `candidates` that are best by their codes are scored anew by their vectors to find the best DEPTH; `recall` is
-    the share of the exact best DEPTH that this found when the codes were made. `shards` are of consecutive rows.
+    the share of the exact best DEPTH that this found when the codes were made. `shards` are of consecutive rows;
+    none, where no number of candidates was enough, and vectors are read after all.
     """
 
     shards: tuple[Any, ...]
@@ -84,7 +85,7 @@ class DensePart:
         if cls.has_codes(folder):
             facts = json.loads((folder / _CODES_FACTS).read_text())
             shards = [_read(folder / _CODES_FILE.format(number)) for number in range(facts["shards"])]
-            if [(len(chunk_ids), index.d)] != [*{(sum(shard.ntotal for shard in shards), shard.d) for shard in shards}]:
+            if shards and (sum(shard.ntotal for shard in shards), shards[0].d) != (len(chunk_ids), index.d):
                 raise ValueError(f"{folder} holds codes of other vectors")
             codes = Codes(tuple(shards), facts["candidates"], facts["recall"])
         return cls(index, codes, chunk_ids, dead)
@@ -110,7 +111,7 @@ class DensePart:
 
     @staticmethod
     def has_codes(folder: Path) -> bool:
-        """Whether the index in a folder has codes."""
+        """Whether the index in a folder has codes, or was found to be better without."""
         return (folder / _CODES_FACTS).exists()
 
     def search(self, vector: Vectors, k: int) -> list[Scored]:
@@ -120,7 +121,8 @@ class DensePart:
         k = min(k, self.chunks)
         vector = np.ascontiguousarray(vector, dtype=np.float32)
         with _one_thread():
-            rows, scores = self._by_codes(vector, k) if self.codes is not None else self._by_vectors(vector, k)
+            coded = self.codes is not None and self.codes.shards
+            rows, scores = self._by_codes(vector, k) if coded else self._by_vectors(vector, k)
         ids = self._ids[rows]
         best = np.lexsort((ids, -scores))[:k]
         return list(map(Scored, ids[best].tolist(), scores[best].tolist()))
@@ -205,8 +207,8 @@ def _exact(blocks: Iterable[Vectors]) -> Any:
     return index
 
 
-def _coded(exact: Any) -> Codes | None:
-    """Codes of an exact index's vectors with as many candidates as RECALL takes; None where it is not reached."""
+def _coded(exact: Any) -> Codes:
+    """Codes of an exact index's vectors with as many candidates as RECALL takes; no shards where it is not reached."""
     count, size = exact.ntotal, exact.d
     rows = np.random.default_rng(0).permutation(count)
     learnt = _faiss().IndexPQFastScan(size, size // 2 if size % 2 == 0 else size, 4, _faiss().METRIC_INNER_PRODUCT)
@@ -220,12 +222,13 @@ def _coded(exact: Any) -> Codes | None:
     queries = _between(_rows(exact, np.sort(rows[:_SAMPLE])))
     depth = min(DEPTH, count)
     _, wanted = exact.search(queries, depth)
+    codes = Codes(tuple(shards), 0, 0.0)
+    recall = 0.0
     for candidates in _CANDIDATES:
-        codes = Codes(tuple(shards), candidates, 0.0)
-        recall = _recall(exact, codes.index, queries, wanted, min(candidates, count))
+        recall = round(_recall(exact, codes.index, queries, wanted, min(candidates, count)), 4)
         if recall >= RECALL:
-            return replace(codes, recall=round(recall, 4))
-    return None
+            return Codes(codes.shards, candidates, recall)
+    return Codes((), 0, recall)
 
 
 def _between(vectors: Vectors) -> Vectors:

@@ -96,7 +96,7 @@ def dense_recall(folder: Path) -> dict[str, Any]:
         )
         for depth in _DEPTHS
     }
-    coded = [part.codes for part in view.dense if part.codes is not None]
+    coded = [part.codes for part in view.dense if part.codes and part.codes.shards]
     ways = [f"codes, {codes.candidates} candidates" for codes in coded]
     return {**shares, "n": len(vectors), "search": ways or ["exact"]}
 

@@ -128,6 +128,17 @@ def test_codes_in_shards_find_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     assert split.search(query, DEPTH) == whole.search(query, DEPTH)
 
 
+def test_vectors_are_read_where_codes_do_not_reach_the_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, query = _clustered(1, 5_000), _clustered(2, 1)[0]
+    monkeypatch.setattr(dense, "RECALL", 1.1)
+    part = _part(vectors, [], tmp_path, exact=False)
+    assert part.codes is not None
+    assert (part.codes.shards, part.codes.candidates) == ((), 0)
+    assert DensePart.has_codes(tmp_path)  # else every run would try again
+    wanted = 3 * np.argsort(-(_stored(vectors) @ query), kind="stable")[:DEPTH]
+    assert {item.chunk_id for item in part.search(query, DEPTH)} == set(wanted.tolist())
+
+
 def test_codes_know_the_dead_and_score_as_brute_force_does(tmp_path: Path) -> None:
     vectors, query = _clustered(3, 10_000), _clustered(4, 1)[0]
     dead = (3 * np.arange(0, 10_000, 2)).tolist()
