@@ -12,7 +12,7 @@ import numpy.typing as npt
 from indexes import bm25
 from indexes.embedding import Encoder, Vectors
 from indexes.lexical import Scored
-from indexes.retrieval import Source
+from indexes.retrieval import Origin
 from indexes.tokens import embedding_text, index_terms
 
 
@@ -73,9 +73,9 @@ class MemoryIndex:
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
         return self._vectors[list(chunk_ids)]
 
-    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+    def origins(self, chunk_ids: Sequence[int]) -> Mapping[int, Origin]:
         some = {i: self._passages[i] for i in chunk_ids}
-        return {i: Source(passage.document_id, passage.name) for i, passage in some.items()}
+        return {i: Origin(passage.document_id, passage.name) for i, passage in some.items()}
 
     def text(self, chunk_id: int) -> str:
         return self._passages[chunk_id].text

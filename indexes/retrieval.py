@@ -23,7 +23,7 @@ Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Origin:
     """Where a chunk comes from. `name` is what its document is called (folders, file, title); empty without one."""
 
     document_id: int
@@ -31,7 +31,7 @@ class Source:
 
 
 class Searchable(Protocol):
-    """What ranking needs of a collection: two indexes, and vectors, sources and texts of what they find."""
+    """What ranking needs of a collection: two indexes, and vectors, origins and texts of what they find."""
 
     def lexical(self, weights: Mapping[str, float], k: int) -> list[Scored]:
         """At most k chunks that hold one of the terms, by the sum of BM25 score × weight, best first."""
@@ -49,7 +49,7 @@ class Searchable(Protocol):
         """The unit vectors [n, d] of chunks, in the order of their ids."""
         ...
 
-    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+    def origins(self, chunk_ids: Sequence[int]) -> Mapping[int, Origin]:
         """Where chunks come from, by their ids."""
         ...
 
@@ -136,9 +136,9 @@ def _with_evidence(
     settings: RankSettings,
 ) -> list[Scored]:
     """Candidates with scores [n] and vectors [n, d], ranked by these and by names, periods and likeness."""
-    sources = source.sources(ids)
-    called = {found.document_id: found.name for found in sources.values()}
-    documents = [sources[i].document_id if i in sources else None for i in ids]
+    origins = source.origins(ids)
+    called = {found.document_id: found.name for found in origins.values()}
+    documents = [origins[i].document_id if i in origins else None for i in ids]
     names = Names(called)
     asked, named = names.asked(proper_terms(query)), names.named(frozenset(query_terms(query)))
     added = settings.asked * _of(asked, documents) + settings.named * _of(named, documents)
@@ -147,7 +147,7 @@ def _with_evidence(
         newest = latest({document: called[document] for document, share in asked.items() if share == most})
         added += settings.latest * _of(dict.fromkeys(newest, 1.0), documents)
     row = int(np.argmax(scores + added))
-    if best := sources.get(ids[row]):
+    if best := origins.get(ids[row]):
         said = names.named(frozenset(query_terms(source.text(ids[row]))))
         said[best.document_id] = 0.0
         added += settings.named_by_best * _of(said, documents)

@@ -7,7 +7,7 @@ from .dense import best, vectors_of
 from .documents import Document
 from .embedding import Encoder, Vectors
 from .lexical import Scored
-from .retrieval import Source
+from .retrieval import Origin
 from .store import Store
 from .view import IndexView
 
@@ -34,11 +34,11 @@ class CollectionSearch:
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
         return vectors_of(self._view.dense, chunk_ids)
 
-    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+    def origins(self, chunk_ids: Sequence[int]) -> Mapping[int, Origin]:
         owners = self._store.owners(chunk_ids)
         documents = self.documents(set(owners.values()))
-        sources = {i: Source(i, document_name(document.name, document.title)) for i, document in documents.items()}
-        return {chunk_id: sources[owner] for chunk_id, owner in owners.items()}
+        origins = {i: Origin(i, document_name(document.name, document.title)) for i, document in documents.items()}
+        return {chunk_id: origins[owner] for chunk_id, owner in owners.items()}
 
     def text(self, chunk_id: int) -> str:
         return self._store.chunks([chunk_id])[chunk_id].text

@@ -145,6 +145,7 @@ def _traced(reference: TorchBackend, example: Mapping[str, npt.NDArray[np.int64]
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    # torch has types in some of its builds only; without them its classes are Any.
     class Whole(torch.nn.Module):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
             super().__init__()

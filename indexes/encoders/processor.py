@@ -70,6 +70,7 @@ def openvino() -> Any:
         if find_spec(package) is None:
             raise EncoderError(f"{package} is not installed", "install fathom-rag[dense]")
     # Its import would start `openvino_telemetry`, which calls the network; it does without where that is missing.
+    # None is Python's way to say so of a module; the type of `sys.modules` does not know it.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino as library
 

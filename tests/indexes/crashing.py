@@ -3,6 +3,7 @@ and documents in, the number of the process out; another line in, and how it end
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from indexes.chunking import ChunkSizes
@@ -21,9 +22,8 @@ def index(folder: Path, documents: Path) -> None:
 
 def main() -> None:
     """Starts a process for every line; it has all modules loaded, so that its time is the run's."""
-    import faiss  # noqa: F401
-    import rank_bm25  # noqa: F401
-
+    for library in ("faiss", "rank_bm25"):
+        import_module(library)
     for line in sys.stdin:
         folder, documents = line.rstrip("\n").split("\t")
         child = os.fork()

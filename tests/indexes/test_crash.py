@@ -156,7 +156,6 @@ def test_runs_killed_at_random_moments_end_as_an_unbroken_one(
     assert code == 0
     expected = _dump(whole)
     chance, killed, trial = random.Random(SEED), 0, 0
-    print(f"seed {SEED}, an unbroken run takes {seconds:.2f} s")  # noqa: T201
     while killed < KILLS // 2:
         home, trial = _clone(tmp_path / "source", tmp_path / f"trial{trial}"), trial + 1
         for _ in range(KILLS_IN_A_ROW):

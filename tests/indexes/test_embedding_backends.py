@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,9 +44,9 @@ def models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
     """Makes a model once in this module, and keeps its conversions."""
     monkeypatch.setenv("FATHOM_CACHE", str(folder / "cache"))
 
-    def model(name: str, **settings: object) -> Path:
+    def model(name: str, **settings: Any) -> Path:
         made = folder / name
-        return made if made.exists() else sentence_model(made, **settings)  # type: ignore[arg-type]
+        return made if made.exists() else sentence_model(made, **settings)
 
     return model
 

@@ -174,9 +174,10 @@ def _numbers(progress: IndexProgress) -> tuple[int, int, int, int]:
 
 def test_progress_adds_up_whatever_becomes_of_the_files(fresh: Collection, letters: Path) -> None:
     write(letters, {"a2.md": (letters / "a.md").read_bytes(), "bad.pdf": b"%PDF", "x.exe": "x", "sub/a3.md": "# Alpha"})
+    seen: list[tuple[int, int, int, int]] = []
     for _ in range(2):
-        seen: list[tuple[int, int, int, int]] = []
-        fresh.add([letters], ONE, lambda progress, seen=seen: seen.append(_numbers(progress)))  # type: ignore[misc]
+        seen.clear()
+        fresh.add([letters], ONE, lambda progress: seen.append(_numbers(progress)))
         assert seen == sorted(seen)
         files_done, files_total, chunks_done, chunks_found = seen[-1]
         assert (files_done, chunks_done) == (files_total, chunks_found)

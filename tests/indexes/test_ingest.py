@@ -1,14 +1,16 @@
 """Loaded documents into the database: embedded once per content, committed whole, counted right."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from indexes.chunking import ChunkSizes
 from indexes.documents import Heading, IndexReport, LoadedDocument, Page
+from indexes.embedding import Vectors
 from indexes.ingest import BATCH_CHUNKS, Incoming, IndexProgress, Ingest
 from indexes.store import Store
 from tests.indexes.encoders import CountingEncoder
@@ -29,10 +31,10 @@ class Run:
     def _note(self, progress: IndexProgress) -> None:
         self.said.append((progress.chunks_done, progress.chunks_found))
 
-    def take(self, name: str, text: str, **parts: object) -> None:
+    def take(self, name: str, text: str, **parts: Any) -> None:
         replaces = self.store.document_of(name)
         incoming = Incoming(name, name, f"sha of {text}", len(text), 1, replaces)
-        self.ingest.take(incoming, LoadedDocument("text", "Title", text, **parts))  # type: ignore[arg-type]
+        self.ingest.take(incoming, LoadedDocument("text", "Title", text, **parts))
 
     def texts(self) -> list[str]:
         assert self.encoder is not None
@@ -157,7 +159,7 @@ def test_without_an_encoder_chunks_have_no_vectors_and_progress_adds_up(store: S
 class _Interrupted(CountingEncoder):
     """Ctrl-C in the middle of the embedding, once."""
 
-    def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
         if self.texts and "stopped" not in self.texts:
             self.texts.append("stopped")
             raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from indexes.embedding import Vectors
 from indexes.lexical import Scored
 from indexes.ranking import SearchMode
-from indexes.retrieval import Fused, RankSettings, Source, retrieve
+from indexes.retrieval import Fused, Origin, RankSettings, retrieve
 
 PLAIN = RankSettings(dense_weight=0.65, asked=0, named=0, named_by_best=0, latest=0, like_best=0)
 
@@ -44,9 +44,9 @@ class Table:
         cosines = np.array([self._cosines.get(i, 0.0) for i in chunk_ids])
         return np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32)
 
-    def sources(self, chunk_ids: Sequence[int]) -> Mapping[int, Source]:
+    def origins(self, chunk_ids: Sequence[int]) -> Mapping[int, Origin]:
         documents = {i: self._document_of.get(i, i) for i in chunk_ids}
-        return {i: Source(document, self._called.get(document, "")) for i, document in documents.items()}
+        return {i: Origin(document, self._called.get(document, "")) for i, document in documents.items()}
 
     def text(self, chunk_id: int) -> str:
         return f"text of {chunk_id} names beta"

@@ -8,7 +8,7 @@ import pytest
 
 from indexes.compaction import Compaction
 from indexes.embedding import HashEncoder
-from indexes.retrieval import Source
+from indexes.retrieval import Origin
 from indexes.searching import CollectionSearch
 from indexes.store import Store
 from indexes.view import open_view
@@ -37,17 +37,17 @@ def test_both_indexes_are_read_to_the_depth_that_is_asked(search: CollectionSear
     assert len(search.dense(vector, 100)) == 9
 
 
-def test_vectors_sources_and_texts_are_those_of_the_chunks(search: CollectionSearch, store: Store) -> None:
+def test_vectors_origins_and_texts_are_those_of_the_chunks(search: CollectionSearch, store: Store) -> None:
     vectors = search.vectors([8, 1])
     wanted = HashEncoder().encode([f"b.txt\n{texts(3, 'zeppelin')[1]}", f"a.txt\n{texts(1)[0]}"])
     np.testing.assert_allclose(vectors, wanted, rtol=2**-11)
-    sources = search.sources([8, 1, 99])
-    assert set(sources) == {8, 1}
-    assert sources[8] == Source(store.document_of("b.txt") or 0, "b.txt")
+    origins = search.origins([8, 1, 99])
+    assert set(origins) == {8, 1}
+    assert origins[8] == Origin(store.document_of("b.txt") or 0, "b.txt")
     assert search.text(8) == texts(3, "zeppelin")[1]
     assert search.documents([1, 2, 1]) == store.documents_of([1, 2])
 
 
 def test_nothing_asked_gives_nothing(search: CollectionSearch) -> None:
     assert len(search.vectors([])) == 0
-    assert len(search.sources([])) == 0
+    assert len(search.origins([])) == 0
