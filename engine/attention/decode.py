@@ -1,0 +1,142 @@
+"""Decode: a few new tokens of each sequence over its whole context, split among the GPU's processors and merged.
+
+All sizes that decide the launch come from shapes, none from what a tensor holds, so that a CUDA graph can replay it.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+from .layout import AttentionError, PageLayout, check_device
+from .pages import check_query, page_descriptors, quantise_query, read_pages, row_scales
+from .plan import group_size
+from .tuning import decode_choice
+
+MOST_ROWS = 128  # query tokens times query heads of one KV head
+
+
+def decode(
+    query: torch.Tensor,
+    cache: torch.Tensor,
+    layout: PageLayout,
+    tables: torch.Tensor,
+    context_lengths: torch.Tensor,
+    scale: float,
+    *,
+    tokens: int = 1,
+    window: int = 0,
+    softcap: float = 0.0,
+    splits: int | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Attention of `tokens` queries a sequence, [sequences · tokens, Hq, D], bf16 or float16; same shape and dtype.
+
+    The queries are the last of each context and their keys and values are in the pages already. `tables` int32
+    [sequences, pages], `context_lengths` int32 [sequences] on the same device; a context of 0 gives zeros. `window`
+    and `softcap` as in `reference.attention`. `splits` parts of each context are read at once and merged in float32;
+    by default as many as keep the GPU busy. Raises AttentionError for what does not fit.
+    """
+    layout.check(cache)
+    check_device(cache.device)
+    sequences, query_heads = context_lengths.shape[0], query.shape[1]
+    group = group_size(layout, query_heads)
+    check_query(query, tables, layout, query_heads, sequences * tokens, sequences)
+    if context_lengths.dtype != torch.int32 or tokens < 1 or tokens * group > MOST_ROWS:
+        raise AttentionError(
+            f"{tokens} query tokens of {group} heads a KV head, context lengths in {context_lengths.dtype}",
+            f"decode takes up to {MOST_ROWS} rows and int32 lengths; longer queries are a prefill",
+        )
+    out = torch.empty_like(query, memory_format=torch.contiguous_format) if out is None else out
+    if out.shape != query.shape or out.dtype != query.dtype or not out.is_contiguous():
+        raise AttentionError(f"out is {out.dtype} {list(out.shape)}", "a contiguous tensor like the queries")
+    if not sequences:
+        return out
+    choice = decode_choice(layout, cache.device)
+    if splits is None:
+        splits = choice.splits(sequences * layout.heads, tables.shape[1])
+    rows = max(16, triton.next_power_of_2(tokens * group))
+    parts = out
+    states = out
+    if splits > 1:
+        shape = (sequences, layout.heads, splits, tokens * group)
+        parts = torch.empty(*shape, layout.head_dim, dtype=torch.float32, device=query.device)
+        states = torch.empty(*shape, 2, dtype=torch.float32, device=query.device)
+    keys, values = page_descriptors(cache, layout)
+    width = triton.next_power_of_2(layout.head_dim)
+    _decode[(splits, layout.heads, sequences)](
+        query, query.stride(0), query.stride(1), keys, values, cache.view(torch.bfloat16), tables, tables.stride(0),
+        context_lengths, parts, states, scale, window, softcap,
+        TOKENS=tokens, HEADS=layout.heads, GROUP=group, PAGE=layout.page, DIM=layout.head_dim, WIDTH=width,
+        RUN=layout.run_bytes, ROWS=rows, SPLITS=splits, WINDOWED=window > 0, CAPPED=softcap > 0,
+        STAGES=choice.stages, num_warps=choice.warps,
+    )  # fmt: skip
+    if splits > 1:
+        _merge[(tokens * group, layout.heads, sequences)](
+            parts, states, out, HEADS=layout.heads, GROUP=group, TOKENS=tokens, DIM=layout.head_dim, WIDTH=width,
+            SPLITS=splits, PADDED=triton.next_power_of_2(splits), num_warps=2,
+        )  # fmt: skip
+    return out
+
+
+@triton.jit
+def _decode(
+    queries, token_stride, head_stride, keys, values, centres, tables, table_stride, context_lengths, parts, states,
+    scale, window, softcap,
+    TOKENS: tl.constexpr, HEADS: tl.constexpr, GROUP: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr,
+    WIDTH: tl.constexpr, RUN: tl.constexpr, ROWS: tl.constexpr, SPLITS: tl.constexpr, WINDOWED: tl.constexpr,
+    CAPPED: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """One part of one sequence's context for one KV head; with one part, the result itself."""
+    part, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
+    context = tl.load(context_lengths + sequence)
+    row, dims = tl.arange(0, ROWS), tl.arange(0, WIDTH)
+    head = kv_head * GROUP + row % GROUP
+    token = sequence * TOKENS + row // GROUP
+    mask = (row < TOKENS * GROUP)[:, None] & (dims < DIM)[None, :]
+    at = (token * token_stride + head * head_stride)[:, None] + dims[None, :]
+    query = tl.load(queries + at, mask=mask, other=0.0)
+    query8, query_scale = quantise_query(query)
+    row_scale, centre_scale = row_scales(query_scale, scale, softcap, CAPPED)
+    position = context - TOKENS + row // GROUP
+    start = 0
+    if WINDOWED:
+        start = tl.maximum(context - TOKENS - window + 1, 0) // PAGE
+    pages = tl.cdiv(context, PAGE)
+    share = tl.cdiv(pages - start, SPLITS)
+    first = start + part * share
+    accumulator, total, highest = read_pages(
+        tl.zeros([ROWS, WIDTH], tl.float32), tl.zeros([ROWS], tl.float32), tl.full([ROWS], -1.0e30, tl.float32),
+        query, query8, row_scale, centre_scale, keys, values, centres, tables + sequence * table_stride,
+        kv_head, first, tl.minimum(first + share, pages), position, window, softcap,
+        HEADS, PAGE, DIM, WIDTH, RUN, ROWS, 16, True, WINDOWED, CAPPED, STAGES,
+    )  # fmt: skip
+    if SPLITS == 1:
+        result = accumulator / tl.where(total > 0.0, total, 1.0)[:, None]
+        to = (token * (HEADS * GROUP) + head)[:, None] * DIM + dims[None, :]
+        tl.store(parts + to, result.to(query.dtype), mask=mask)
+    else:
+        line = ((sequence * HEADS + kv_head) * SPLITS + part) * (TOKENS * GROUP) + row
+        tl.store(parts + line[:, None] * DIM + dims[None, :], accumulator, mask=mask)
+        tl.store(states + line * 2, highest, mask=row < TOKENS * GROUP)
+        tl.store(states + line * 2 + 1, total, mask=row < TOKENS * GROUP)
+
+
+@triton.jit
+def _merge(
+    parts, states, out,
+    HEADS: tl.constexpr, GROUP: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr,
+    SPLITS: tl.constexpr, PADDED: tl.constexpr,
+):  # fmt: skip
+    """The parts of one query and head as one: each weighs 2 to its highest logit."""
+    row, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
+    part, dims = tl.arange(0, PADDED), tl.arange(0, WIDTH)
+    line = ((sequence * HEADS + kv_head) * SPLITS + part) * (TOKENS * GROUP) + row
+    there = part < SPLITS
+    highest = tl.load(states + line * 2, mask=there, other=-1.0e30)
+    total = tl.load(states + line * 2 + 1, mask=there, other=0.0)
+    weight = tl.exp2(highest - tl.max(highest, 0))
+    sums = tl.load(parts + line[:, None] * DIM + dims[None, :], mask=there[:, None] & (dims < DIM)[None, :], other=0.0)
+    total = tl.sum(total * weight, 0)
+    result = tl.sum(sums * weight[:, None], 0) / tl.where(total > 0.0, total, 1.0)
+    to = ((sequence * TOKENS + row // GROUP) * (HEADS * GROUP) + kv_head * GROUP + row % GROUP) * DIM + dims
+    tl.store(out + to, result.to(out.dtype.element_ty), mask=dims < DIM)

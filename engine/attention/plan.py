@@ -1,0 +1,83 @@
+"""Which queries a prefill reads together: tiles of many sequences, heaviest first, laid out once for all layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .layout import AttentionError, PageLayout
+
+TILE_ROWS = 128  # rows of one tile: (token, query head) pairs of one KV head
+MOST_HEADS_A_GROUP = 16
+
+
+@dataclass(frozen=True, eq=False)
+class PrefillPlan:
+    """Tiles of a batch, int32 [tiles, 5] on the device: sequence, first row, first token, queries, context.
+
+    Rows are (token, query head) pairs of one KV head, token first: with 4 query heads a KV head a tile of 128 rows
+    holds 32 tokens, and all of them read the same keys. Rows past a sequence's last are padding.
+    """
+
+    layout: PageLayout
+    query_heads: int
+    tokens: int
+    sequences: int
+    pages: int
+    tiles: torch.Tensor
+
+    @property
+    def group(self) -> int:
+        """Query heads that read one KV head."""
+        return self.query_heads // self.layout.heads
+
+
+def group_size(layout: PageLayout, query_heads: int) -> int:
+    """Query heads a KV head. Raises AttentionError where they do not divide or are more than 16."""
+    group, rest = divmod(query_heads, layout.heads)
+    if rest or not 1 <= group <= MOST_HEADS_A_GROUP:
+        raise AttentionError(
+            f"{query_heads} query heads over {layout.heads} KV heads",
+            f"the kernels take 1 to {MOST_HEADS_A_GROUP} query heads for each KV head",
+        )
+    return group
+
+
+def plan_prefill(
+    layout: PageLayout,
+    query_heads: int,
+    query_lengths: Sequence[int],
+    context_lengths: Sequence[int],
+    device: torch.device | str,
+    window: int = 0,
+) -> PrefillPlan:
+    """The tiles of a batch; a context length counts the queries' own tokens, which stand at its end.
+
+    Tiles with more keys to read come first, so that no long one is left at the end; `window` (tokens, 0: none)
+    matters to that order alone. Raises AttentionError for lengths that contradict each other.
+    """
+    group = group_size(layout, query_heads)
+    if len(query_lengths) != len(context_lengths):
+        raise AttentionError(f"{len(query_lengths)} query lengths, {len(context_lengths)} context lengths", "pair them")
+    for sequence, (queries, context) in enumerate(zip(query_lengths, context_lengths, strict=True)):
+        if not 0 <= queries <= context:
+            raise AttentionError(
+                f"sequence {sequence} has {queries} query tokens in a context of {context}",
+                "a context counts the query tokens too",
+            )
+    lengths = torch.tensor(query_lengths, dtype=torch.int64)
+    contexts = torch.tensor(context_lengths, dtype=torch.int64)
+    count = -(-lengths * group // TILE_ROWS)
+    sequence = torch.repeat_interleave(torch.arange(len(lengths)), count)
+    rows = (torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]) * TILE_ROWS
+    first = (lengths.cumsum(0) - lengths)[sequence]
+    queries, context = lengths[sequence], contexts[sequence]
+    keys = (context - queries + (rows + TILE_ROWS - 1) // group + 1).minimum(context)
+    if window:
+        keys = keys.clamp(max=window + TILE_ROWS // group)
+    order = keys.sort(descending=True, stable=True).indices
+    tiles = torch.stack([sequence, rows, first, queries, context], 1)[order].to(torch.int32).contiguous()
+    longest = int(contexts.max()) if len(contexts) else 0
+    return PrefillPlan(
+        layout, query_heads, int(lengths.sum()), len(lengths), -(-longest // layout.page), tiles.to(device)
+    )

@@ -1,0 +1,139 @@
+"""New keys and values into their pages: centres first, then the numbers, for many sequences at once."""
+
+import torch
+import triton
+import triton.language as tl
+
+from .layout import AttentionError, PageLayout, check_device
+from .reference import FEW
+
+_WINDOW = 32  # tokens of the stream that one program writes
+
+
+def write(
+    cache: torch.Tensor,
+    layout: PageLayout,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    slots: torch.Tensor,
+    previous: torch.Tensor | None = None,
+) -> None:
+    """Puts keys and values [T, heads, D], float32, bf16 or float16, into the pages of `cache`, in place.
+
+    `slots` int64 [T] says where: block · page + position in the page; −1 is skipped. The tokens of a sequence stand
+    together and in order, starting anywhere in a page that an earlier call began.
+
+    A token at position 0 begins its page: its centre is set and the page's values are cleared. The centre is the mean
+    of the keys that this call brings for the page. Where that is fewer than 16, it is the centre of the sequence's
+    preceding page, which `previous` int32 [T] names by block (−1: none; without `previous` the mean of what is there).
+
+    Raises AttentionError for shapes, dtypes or strides that do not fit the layout.
+    """
+    layout.check(cache)
+    check_device(cache.device)
+    tokens = _check(layout, keys, values, slots, previous)
+    if not tokens:
+        return
+    strides = (keys.stride(0), keys.stride(1), values.stride(0), values.stride(1))
+    before = slots if previous is None else previous
+    sizes = {
+        "HEADS": layout.heads,
+        "PAGE": layout.page,
+        "DIM": layout.head_dim,
+        "WIDTH": triton.next_power_of_2(layout.head_dim),
+        "RUN": layout.run_bytes,
+    }
+    numbers, centres = cache.view(torch.float8_e4m3fn), cache.view(torch.bfloat16)
+    _begin_pages[(triton.cdiv(tokens, 16), layout.heads)](
+        numbers, centres, keys, slots, before, tokens, strides[0], strides[1],
+        **sizes, FEW=FEW, KNOWN=previous is not None,
+    )  # fmt: skip
+    _fill_pages[(triton.cdiv(tokens, _WINDOW), layout.heads)](
+        numbers, centres, keys, values, slots, tokens, *strides, **sizes, WINDOW=_WINDOW
+    )
+
+
+def _check(
+    layout: PageLayout, keys: torch.Tensor, values: torch.Tensor, slots: torch.Tensor, previous: torch.Tensor | None
+) -> int:
+    """The number of tokens. Raises AttentionError."""
+    expected = (slots.shape[0], layout.heads, layout.head_dim)
+    for name, tensor in (("keys", keys), ("values", values)):
+        if tuple(tensor.shape) != expected or tensor.stride(-1) != 1 or not tensor.is_floating_point():
+            raise AttentionError(
+                f"{name} are {tensor.dtype} {list(tensor.shape)} with strides {list(tensor.stride())}",
+                f"expected floats {list(expected)} whose last stride is 1",
+            )
+    if slots.dtype != torch.int64 or (previous is not None and previous.shape != slots.shape):
+        raise AttentionError(f"slots are {slots.dtype} {list(slots.shape)}", "int64 [T], and `previous` of that shape")
+    return int(slots.shape[0])
+
+
+@triton.jit
+def _begin_pages(
+    numbers, centres, keys, slots, previous, tokens, token_stride, head_stride,
+    HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
+    FEW: tl.constexpr, KNOWN: tl.constexpr,
+):  # fmt: skip
+    """Sets the centre and clears the values of each page that one of 16 tokens begins, for one head."""
+    head = tl.program_id(1).to(tl.int64)
+    first = tl.program_id(0) * 16
+    near = first + tl.arange(0, 16)
+    near_slots = tl.load(slots + near, mask=near < tokens, other=-1)
+    if tl.sum(((near_slots >= 0) & (near_slots % PAGE == 0)).to(tl.int32), 0) > 0:
+        dims, rows = tl.arange(0, WIDTH), tl.arange(0, PAGE)
+        for step in range(16):
+            token = first + step
+            slot = tl.load(slots + token, mask=token < tokens, other=-1)
+            if (slot >= 0) & (slot % PAGE == 0):
+                # tokens that this call brings for the page: an unbroken run of slots from here
+                there = tl.load(slots + token + rows, mask=token + rows < tokens, other=-1) == slot + rows
+                at_hand = tl.min(tl.where(there, PAGE, rows), 0)
+                source, count, before = token, at_hand, tl.full([], -1, tl.int64)
+                if KNOWN:
+                    before = tl.load(previous + token).to(tl.int64)
+                    if (at_hand < FEW) & (before >= 0):
+                        # the preceding page was begun and filled by this call, or its centre lies in the cache
+                        earlier = rows + (token - PAGE)
+                        full = tl.load(slots + earlier, mask=earlier >= 0, other=-1)
+                        whole = tl.sum((full == before * PAGE + rows).to(tl.int32), 0) == PAGE
+                        source, count = tl.where(whole, token - PAGE, token), tl.where(whole, PAGE, 0)
+                at = (source + rows).to(tl.int64)[:, None] * token_stride + head * head_stride + dims[None, :]
+                block_keys = tl.load(keys + at, mask=(rows < count)[:, None] & (dims < DIM)[None, :], other=0.0)
+                centre = tl.sum(block_keys.to(tl.float32), 0) / tl.maximum(count, 1)
+                if KNOWN:
+                    kept = ((before * HEADS + head) * RUN + 2 * PAGE * DIM) // 2
+                    unset = dims + count * WIDTH < DIM  # nothing was averaged
+                    taken = tl.load(centres + kept + dims, mask=unset, other=0.0)
+                    centre = tl.where(count == 0, taken.to(tl.float32), centre)
+                centre = tl.where(tl.abs(centre) < 3.0e38, centre, 0.0)
+                run = (slot // PAGE * HEADS + head) * RUN
+                tl.store(centres + (run + 2 * PAGE * DIM) // 2 + dims, centre.to(tl.bfloat16), mask=dims < DIM)
+                clear = run + PAGE * DIM + dims[:, None] * PAGE + rows[None, :]
+                tl.store(numbers + clear, tl.zeros([WIDTH, PAGE], tl.float8e4nv), mask=(dims < DIM)[:, None])
+
+
+@triton.jit
+def _fill_pages(
+    numbers, centres, keys, values, slots, tokens, key_token, key_head, value_token, value_head,
+    HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
+    WINDOW: tl.constexpr,
+):  # fmt: skip
+    """Writes the keys, less their page's centre, and the values of WINDOW tokens, for one head."""
+    head = tl.program_id(1).to(tl.int64)
+    token = (tl.program_id(0) * WINDOW + tl.arange(0, WINDOW)).to(tl.int64)
+    slot = tl.load(slots + token, mask=token < tokens, other=-1)
+    dims = tl.arange(0, WIDTH)
+    mask = (slot >= 0)[:, None] & (dims < DIM)[None, :]
+    run = (slot // PAGE * HEADS + head) * RUN
+    position = slot % PAGE
+    centre = tl.load(centres + ((run + 2 * PAGE * DIM) // 2)[:, None] + dims[None, :], mask=mask, other=0.0)
+    key = tl.load(keys + token[:, None] * key_token + head * key_head + dims[None, :], mask=mask, other=0.0)
+    key = tl.clamp(key.to(tl.float32) - centre.to(tl.float32), -448.0, 448.0)
+    tl.store(numbers + (run + position * DIM)[:, None] + dims[None, :], key.to(tl.float8e4nv), mask=mask)
+    value = tl.load(values + token[:, None] * value_token + head * value_head + dims[None, :], mask=mask, other=0.0)
+    value = tl.clamp(value.to(tl.float32), -448.0, 448.0)
+    # the column of token 16i + 8b + 2t + c is 16i + 4t + 2b + c
+    column = position // 16 * 16 + position % 8 // 2 * 4 + position % 16 // 8 * 2 + position % 2
+    at = (run + PAGE * DIM + column)[:, None] + (dims * PAGE)[None, :]
+    tl.store(numbers + at, value.to(tl.float8e4nv), mask=mask)
