@@ -12,9 +12,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 ROOM   := examples/dealroom
+# A Python with torch for CUDA and Triton; vLLM beside it adds the peers to gpu-bench. No installation of fathom is needed.
+GPU_PYTHON ?= python3
 ASK    ?= What is Quillhaven's runway in months?
 
-.PHONY: help setup demo ask test check lint types bench lock dealroom clean
+.PHONY: help setup demo ask test check lint types bench gpu-test gpu-bench lock dealroom clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,13 @@ types: $(STAMPS)/dev ## mypy, strict
 bench: $(STAMPS)/dev $(STAMPS)/model ## Start-up, search and ask times, and the sample's questions
 	@$(BIN)/python -m evals.bench.startup
 	@$(BIN)/python -m evals.tasks.dealroom
+
+gpu-test: ## On a GPU machine: the attention kernels against float64, with $(GPU_PYTHON)
+	@$(GPU_PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "no GPU that $(GPU_PYTHON)'s torch can use"; exit 1; }
+	@$(GPU_PYTHON) -m pytest -p no:cacheprovider tests/engine/attention
+
+gpu-bench: ## On a GPU machine: the attention kernels beside FlashAttention 3, with $(GPU_PYTHON)
+	@$(GPU_PYTHON) -m evals.bench.attention $(ARGS)
 
 dealroom: $(STAMPS)/dev ## Rebuild the data room's DOCX and PDF files from their sources
 	@$(BIN)/python examples/build_dealroom.py

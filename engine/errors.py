@@ -7,7 +7,8 @@ EngineError
 ├── EngineStartError        vLLM is not installed or did not start
 ├── EngineUnreachableError  the server of --engine does not answer
 ├── EngineReplyError        the server answered with an error or something unreadable
-└── ContextError            more tokens than the model, its scaling or the cache can hold
+├── ContextError            more tokens than the model, its scaling or the cache can hold
+└── AttentionError          shapes, strides or a device that the attention kernels cannot take
 """
 
 
@@ -45,3 +46,7 @@ class EngineReplyError(EngineError):
 
 class ContextError(EngineError):
     """More tokens than the model, its scaling or the KV cache can hold."""
+
+
+class AttentionError(EngineError):
+    """Shapes, dtypes, strides or a device that the attention kernels cannot take."""

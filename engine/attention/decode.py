@@ -7,8 +7,9 @@ import torch
 import triton
 import triton.language as tl
 
-from .layout import AttentionError, PageLayout, check_device
-from .pages import check_query, page_descriptors, quantise_query, read_pages, row_scales
+from ..errors import AttentionError
+from .layout import PageLayout, check_device
+from .pages import check_query, output_for, page_descriptors, quantise_query, read_pages, row_scales
 from .plan import group_size
 from .tuning import decode_choice
 
@@ -40,15 +41,13 @@ def decode(
     check_device(cache.device)
     sequences, query_heads = context_lengths.shape[0], query.shape[1]
     group = group_size(layout, query_heads)
-    check_query(query, tables, layout, query_heads, sequences * tokens, sequences)
+    check_query(query, cache, tables, (sequences * tokens, query_heads, layout.head_dim), sequences)
     if context_lengths.dtype != torch.int32 or tokens < 1 or tokens * group > MOST_ROWS:
         raise AttentionError(
             f"{tokens} query tokens of {group} heads a KV head, context lengths in {context_lengths.dtype}",
             f"decode takes up to {MOST_ROWS} rows and int32 lengths; longer queries are a prefill",
         )
-    out = torch.empty_like(query, memory_format=torch.contiguous_format) if out is None else out
-    if out.shape != query.shape or out.dtype != query.dtype or not out.is_contiguous():
-        raise AttentionError(f"out is {out.dtype} {list(out.shape)}", "a contiguous tensor like the queries")
+    out = output_for(query, out)
     if not sequences:
         return out
     choice = decode_choice(layout, cache.device)

@@ -17,17 +17,13 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import EngineError
+from ..errors import AttentionError
 
 PAGES = (64, 128)
 HEAD_DIMS = (64, 96, 128, 256)
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0
 FIRST_CAPABILITY = (8, 9)
-
-
-class AttentionError(EngineError):
-    """Shapes, dtypes, strides or a device that the attention kernels cannot take."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from .layout import E4M3, AttentionError, PageLayout
+from ..errors import AttentionError
+from .layout import E4M3, PageLayout
 
 
 def check_query(
-    query: torch.Tensor, tables: torch.Tensor, layout: PageLayout, query_heads: int, tokens: int, sequences: int
+    query: torch.Tensor, cache: torch.Tensor, tables: torch.Tensor, shape: tuple[int, int, int], sequences: int
 ) -> None:
-    """Raises AttentionError unless queries and block tables have the shapes and dtypes that a call announced."""
-    shape = (tokens, query_heads, layout.head_dim)
+    """Raises AttentionError unless queries and block tables have the shapes, dtypes and device that they must."""
     if tuple(query.shape) != shape or query.dtype not in (torch.bfloat16, torch.float16) or query.stride(-1) != 1:
         raise AttentionError(
             f"queries are {query.dtype} {list(query.shape)} with strides {list(query.stride())}",
@@ -22,6 +22,19 @@ def check_query(
         raise AttentionError(
             f"block tables are {tables.dtype} {list(tables.shape)}", f"expected int32 [{sequences}, pages]"
         )
+    if not query.device == tables.device == cache.device:
+        raise AttentionError(
+            f"queries on {query.device}, block tables on {tables.device}, cache on {cache.device}", "one device for all"
+        )
+
+
+def output_for(query: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+    """`out`, or a new tensor like the queries. Raises AttentionError for another shape, dtype or layout."""
+    if out is None:
+        return torch.empty_like(query, memory_format=torch.contiguous_format)
+    if out.shape != query.shape or out.dtype != query.dtype or out.device != query.device or not out.is_contiguous():
+        raise AttentionError(f"out is {out.dtype} {list(out.shape)}", "a contiguous tensor like the queries")
+    return out
 
 
 def page_descriptors(cache: torch.Tensor, layout: PageLayout) -> tuple[TensorDescriptor, TensorDescriptor]:

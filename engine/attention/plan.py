@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from .layout import AttentionError, PageLayout
+from ..errors import AttentionError
+from .layout import PageLayout
 
-TILE_ROWS = 128  # rows of one tile: (token, query head) pairs of one KV head
+TILE_ROWS = {64: 192}  # rows of one tile by head size: (token, query head) pairs of one KV head
+OTHER_TILE_ROWS = 128
 MOST_HEADS_A_GROUP = 16
 
 
@@ -15,8 +17,8 @@ MOST_HEADS_A_GROUP = 16
 class PrefillPlan:
     """Tiles of a batch, int32 [tiles, 5] on the device: sequence, first row, first token, queries, context.
 
-    Rows are (token, query head) pairs of one KV head, token first: with 4 query heads a KV head a tile of 128 rows
-    holds 32 tokens, and all of them read the same keys. Rows past a sequence's last are padding.
+    A tile has `rows` rows, (token, query head) pairs of one KV head, token first: with 4 query heads a KV head 128 rows
+    are 32 tokens, and all of them read the same keys. Rows past a sequence's last are padding.
     """
 
     layout: PageLayout
@@ -24,6 +26,7 @@ class PrefillPlan:
     tokens: int
     sequences: int
     pages: int
+    rows: int
     tiles: torch.Tensor
 
     @property
@@ -67,17 +70,18 @@ def plan_prefill(
             )
     lengths = torch.tensor(query_lengths, dtype=torch.int64)
     contexts = torch.tensor(context_lengths, dtype=torch.int64)
-    count = -(-lengths * group // TILE_ROWS)
+    height = TILE_ROWS.get(layout.head_dim, OTHER_TILE_ROWS)
+    count = -(-lengths * group // height)
     sequence = torch.repeat_interleave(torch.arange(len(lengths)), count)
-    rows = (torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]) * TILE_ROWS
+    rows = (torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]) * height
     first = (lengths.cumsum(0) - lengths)[sequence]
     queries, context = lengths[sequence], contexts[sequence]
-    keys = (context - queries + (rows + TILE_ROWS - 1) // group + 1).minimum(context)
+    keys = (context - queries + (rows + height - 1) // group + 1).minimum(context)
     if window:
-        keys = keys.clamp(max=window + TILE_ROWS // group)
+        keys = keys.clamp(max=window + height // group)
     order = keys.sort(descending=True, stable=True).indices
     tiles = torch.stack([sequence, rows, first, queries, context], 1)[order].to(torch.int32).contiguous()
     longest = int(contexts.max()) if len(contexts) else 0
     return PrefillPlan(
-        layout, query_heads, int(lengths.sum()), len(lengths), -(-longest // layout.page), tiles.to(device)
+        layout, query_heads, int(lengths.sum()), len(lengths), -(-longest // layout.page), height, tiles.to(device)
     )

@@ -7,11 +7,14 @@ import torch
 import triton
 import triton.language as tl
 
+from ..errors import AttentionError
 from . import hopper
-from .layout import AttentionError, check_device
-from .pages import check_query, page_descriptors, quantise_query, read_pages, row_scales
-from .plan import TILE_ROWS, PrefillPlan
+from .layout import check_device
+from .pages import check_query, output_for, page_descriptors, quantise_query, read_pages, row_scales
+from .plan import PrefillPlan
 from .tuning import prefill_choice
+
+KERNELS = ("auto", "triton", "hopper")
 
 
 def prefill(
@@ -35,23 +38,21 @@ def prefill(
     layout = plan.layout
     layout.check(cache)
     check_device(cache.device)
-    check_query(query, tables, layout, plan.query_heads, plan.tokens, plan.sequences)
+    check_query(query, cache, tables, (plan.tokens, plan.query_heads, layout.head_dim), plan.sequences)
     if tables.shape[1] < plan.pages:
         raise AttentionError(f"block tables of {tables.shape[1]} pages, a context of {plan.pages}", "give all blocks")
-    out = torch.empty_like(query, memory_format=torch.contiguous_format) if out is None else out
-    if out.shape != query.shape or out.dtype != query.dtype or not out.is_contiguous():
-        raise AttentionError(f"out is {out.dtype} {list(out.shape)}", "a contiguous tensor like the queries")
+    out = output_for(query, out)
     if not len(plan.tiles):
         return out
     able = hopper.supports(layout, cache.device, softcap)
-    if kernel == "hopper" and not able:
-        raise AttentionError("no Hopper kernel for this device or shape", 'use kernel="auto"')
+    if kernel not in KERNELS or (kernel == "hopper" and not able):
+        raise AttentionError(f"no kernel {kernel!r} for this device and shape", 'use kernel="auto"')
     if able and kernel != "triton":
         hopper.prefill(query, cache, tables, plan, scale, window, out)
         return out
     choice = prefill_choice(layout, cache.device)
     keys, values = page_descriptors(cache, layout)
-    parts = TILE_ROWS // choice.rows
+    parts = plan.rows // choice.rows
     _prefill[(len(plan.tiles) * layout.heads * parts,)](
         query, query.stride(0), query.stride(1), keys, values, cache.view(torch.bfloat16), tables, tables.stride(0),
         plan.tiles, out, scale, window, softcap,

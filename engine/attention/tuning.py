@@ -1,4 +1,8 @@
-"""Block sizes of the kernels by head size, page and architecture; `docs/kernels.md` has their measurements."""
+"""Block sizes of the kernels by head size, page and architecture; `docs/kernels.md` has their measurements.
+
+The tables were measured on an H200 and hold for Hopper (sm_90). Other GPUs from sm_89 on get sizes that fit their
+shared memory, found by compiling for them; they compute the same, and nobody has tuned them.
+"""
 
 from dataclasses import dataclass
 
@@ -6,9 +10,11 @@ import torch
 
 from .layout import PageLayout
 
+SMALL_SHARED_MEMORY = 128 * 1024  # bytes a block may have; Ada and consumer Blackwell stay under this
+
 
 @dataclass(frozen=True)
-class Choice:
+class PrefillChoice:
     """Rows of queries a program takes, its warps, and pages in flight."""
 
     rows: int
@@ -16,33 +22,9 @@ class Choice:
     stages: int
 
 
-# (head_dim, page): measured on an H200. Any GPU from sm_89 on runs them; another may want other numbers.
-PREFILL = {
-    (64, 64): Choice(64, 4, 3),
-    (64, 128): Choice(64, 4, 2),
-    (96, 64): Choice(64, 4, 2),
-    (96, 128): Choice(64, 4, 2),
-    (128, 64): Choice(64, 4, 2),
-    (128, 128): Choice(64, 4, 2),
-    (256, 64): Choice(64, 8, 2),
-    (256, 128): Choice(64, 8, 2),
-}
-SMALL_SHARED_MEMORY = 128 * 1024  # bytes a block; Ada and consumer Blackwell have less
-
-
-def prefill_choice(layout: PageLayout, device: torch.device) -> Choice:
-    """Sizes for the portable prefill kernel; fewer stages where shared memory is small."""
-    choice = PREFILL[layout.head_dim, layout.page]
-    if device.type == "cuda":
-        room = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
-        if room < SMALL_SHARED_MEMORY:
-            return Choice(choice.rows, choice.warps, 1)
-    return choice
-
-
 @dataclass(frozen=True)
 class DecodeChoice:
-    """Warps of a program, pages in flight, programs that the GPU holds at once."""
+    """Warps of a program, pages in flight, and programs that the GPU holds at once."""
 
     warps: int
     stages: int
@@ -53,16 +35,60 @@ class DecodeChoice:
         return max(1, min(self.resident // pairs, pages, MOST_SPLITS))
 
 
-MOST_SPLITS = 64
-DECODE_STAGES = {64: 4, 96: 3, 128: 3, 256: 2}
+MOST_SPLITS = 128
+
+# (head_dim, page) of the portable prefill kernel
+PREFILL = {
+    (64, 64): PrefillChoice(64, 4, 2),
+    (64, 128): PrefillChoice(64, 4, 2),
+    (96, 64): PrefillChoice(64, 4, 2),
+    (96, 128): PrefillChoice(64, 4, 2),
+    (128, 64): PrefillChoice(64, 4, 2),
+    (128, 128): PrefillChoice(64, 4, 2),
+    (256, 64): PrefillChoice(64, 4, 2),
+    (256, 128): PrefillChoice(128, 8, 2),
+}
+# (head_dim, page): warps, pages in flight, programs a multiprocessor
+DECODE = {
+    (64, 64): (2, 3, 8),
+    (64, 128): (4, 2, 4),
+    (96, 64): (2, 2, 4),
+    (96, 128): (2, 2, 4),
+    (128, 64): (2, 3, 4),
+    (128, 128): (2, 2, 4),
+    (256, 64): (4, 2, 2),
+    (256, 128): (4, 2, 2),
+}
+
+
+def prefill_choice(layout: PageLayout, device: torch.device) -> PrefillChoice:
+    """Sizes for the portable prefill kernel."""
+    if device.type != "cuda" or is_hopper(device):
+        return PREFILL[layout.head_dim, layout.page]
+    return untuned_prefill(layout, shared_memory(device))
+
+
+def untuned_prefill(layout: PageLayout, shared_bytes: int) -> PrefillChoice:
+    """Sizes for a GPU that is no Hopper, whose blocks have this much shared memory."""
+    large = layout.head_dim > 128
+    return PrefillChoice(64, 8 if large else 4, 1 if large or shared_bytes < SMALL_SHARED_MEMORY else 2)
 
 
 def decode_choice(layout: PageLayout, device: torch.device) -> DecodeChoice:
-    """Sizes for the decode kernel."""
-    stages = DECODE_STAGES[layout.head_dim]
+    """Sizes for the decode kernel; the interpreter counts as a GPU that holds 8 programs."""
+    warps, stages, resident = DECODE[layout.head_dim, layout.page]
     if device.type != "cuda":
-        return DecodeChoice(4, stages, 8)
-    properties = torch.cuda.get_device_properties(device)
-    if properties.shared_memory_per_block_optin < SMALL_SHARED_MEMORY:
-        stages = 2
-    return DecodeChoice(4, stages, 2 * properties.multi_processor_count)
+        return DecodeChoice(warps, stages, 8)
+    processors: int = torch.cuda.get_device_properties(device).multi_processor_count
+    small = shared_memory(device) < SMALL_SHARED_MEMORY
+    return DecodeChoice(warps, 1 if small else stages, resident * processors)
+
+
+def is_hopper(device: torch.device) -> bool:
+    """Whether this GPU is of the architecture that the tables were measured on."""
+    return bool(torch.cuda.get_device_capability(device) == (9, 0))
+
+
+def shared_memory(device: torch.device) -> int:
+    """Bytes of shared memory that a block of this GPU may have."""
+    return int(torch.cuda.get_device_properties(device).shared_memory_per_block_optin)

@@ -4,7 +4,8 @@ import torch
 import triton
 import triton.language as tl
 
-from .layout import AttentionError, PageLayout, check_device
+from ..errors import AttentionError
+from .layout import PageLayout, check_device
 from .reference import FEW
 
 _WINDOW = 32  # tokens of the stream that one program writes
@@ -69,7 +70,7 @@ def _check(
     return int(slots.shape[0])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["tokens"])
 def _begin_pages(
     numbers, centres, keys, slots, previous, tokens, token_stride, head_stride,
     HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
@@ -113,7 +114,7 @@ def _begin_pages(
                 tl.store(numbers + clear, tl.zeros([WIDTH, PAGE], tl.float8e4nv), mask=(dims < DIM)[:, None])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["tokens"])
 def _fill_pages(
     numbers, centres, keys, values, slots, tokens, key_token, key_head, value_token, value_head,
     HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,

@@ -5,8 +5,9 @@ import torch
 
 from engine.attention import reference
 from engine.attention.decode import MOST_ROWS, decode
-from engine.attention.layout import AttentionError, PageLayout
+from engine.attention.layout import PageLayout
 from engine.attention.tuning import DecodeChoice
+from engine.errors import AttentionError
 from tests.engine.attention.batches import LONG_CONTEXT, SHORT_CONTEXT, Batch, error, make_batch, poisoned
 from tests.engine.attention.conftest import DEVICE, ON_GPU, needs_gpu
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine.attention import layout as layouts
-from engine.attention.layout import AttentionError, PageLayout, check_device, stored_order
+from engine.attention.layout import PageLayout, check_device, stored_order
+from engine.errors import AttentionError
 
 
 @pytest.mark.parametrize(

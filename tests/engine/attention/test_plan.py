@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.attention.layout import AttentionError, PageLayout
-from engine.attention.plan import TILE_ROWS, group_size, plan_prefill
+from engine.attention.layout import PageLayout
+from engine.attention.plan import group_size, plan_prefill
+from engine.errors import AttentionError
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 500)), max_size=6)
 
@@ -19,7 +20,7 @@ def test_every_row_is_in_one_tile(lengths: list[tuple[int, int]], group: int) ->
     rows = [
         (sequence, row)
         for sequence, first, *_ in plan.tiles.tolist()
-        for row in range(first, min(first + TILE_ROWS, queries[sequence] * group))
+        for row in range(first, min(first + plan.rows, queries[sequence] * group))
     ]
     assert sorted(rows) == [(s, row) for s, count in enumerate(queries) for row in range(count * group)]
     assert plan.tokens == sum(queries)
@@ -29,12 +30,12 @@ def test_every_row_is_in_one_tile(lengths: list[tuple[int, int]], group: int) ->
 
 def test_the_tile_with_most_keys_comes_first() -> None:
     # 4 heads a KV head: 32 tokens a tile; sequence 1 reaches 300 keys, sequence 0 ends at 64
-    plan = plan_prefill(PageLayout(1, 64, 64), 4, [64, 40], [64, 300], "cpu")
+    plan = plan_prefill(PageLayout(1, 128, 64), 4, [64, 40], [64, 300], "cpu")
     assert plan.tiles[:, :2].tolist() == [[1, 128], [1, 0], [0, 128], [0, 0]]
 
 
 def test_a_window_makes_tiles_equal() -> None:
-    plan = plan_prefill(PageLayout(1, 64, 64), 1, [512], [4096], "cpu", window=100)
+    plan = plan_prefill(PageLayout(1, 128, 64), 1, [512], [4096], "cpu", window=100)
     assert plan.tiles[:, 1].tolist() == [0, 128, 256, 384]
 
 

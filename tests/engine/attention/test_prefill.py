@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from engine.attention import hopper, reference
-from engine.attention.layout import AttentionError, PageLayout, stored_order
+from engine.attention.layout import PageLayout, stored_order
 from engine.attention.plan import plan_prefill
 from engine.attention.prefill import prefill
+from engine.errors import AttentionError
 from tests.engine.attention.batches import (
     LONG_CONTEXT,
     SHORT_CONTEXT,
@@ -141,7 +142,9 @@ def test_no_queries_give_an_empty_result() -> None:
     assert prefill(query, stale_cache(layout, 1), tables, plan, 1.0).shape == (0, 2, 64)
 
 
-@pytest.mark.parametrize("kind", ["float32", "shape", "strides", "tables", "short tables", "out", "hopper"])
+@pytest.mark.parametrize(
+    "kind", ["float32", "shape", "strides", "tables", "short tables", "out", "hopper", "unknown kernel"]
+)
 def test_what_does_not_fit_is_refused(kind: str) -> None:
     batch = make_batch(PageLayout(1, 64, 64), 2, [4], [100])
     plan = plan_prefill(batch.layout, 2, [4], [100], DEVICE)
@@ -158,8 +161,10 @@ def test_what_does_not_fit_is_refused(kind: str) -> None:
         tables = tables[:, :1]
     elif kind == "out":
         out = torch.empty(4, 2, 32, device=DEVICE, dtype=torch.bfloat16)
-    else:
+    elif kind == "hopper":
         kernel, softcap = "hopper", 2.0
+    else:
+        kernel = "cuda"
     with pytest.raises(AttentionError) as raised:
         prefill(query, batch.cache, tables, plan, 1.0, out=out, kernel=kernel, softcap=softcap)
     assert raised.value.hint
@@ -194,3 +199,20 @@ def test_a_mixed_batch_in_bf16(kernel: str) -> None:
     queries, contexts = [1, 2000, 63, 500, 4096], [9000, 2000, 64, 20001, 4096]
     batch = make_batch(PageLayout(4, 128, 128), 7, queries, contexts, chunks=3)
     assert error(run(batch, kernel=kernel), batch.as_stored()) < SHORT_CONTEXT
+
+
+@needs_gpu
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_same_inputs_give_the_same_bits_every_time(kernel: str) -> None:
+    # an error that moves between runs would be a race
+    batch = make_batch(PageLayout(2, 128, 128), 4, [1000, 300], [5000, 20_000])
+    first = run(batch, kernel=kernel)
+    assert all(torch.equal(first, run(batch, kernel=kernel)) for _ in range(20))
+
+
+@needs_gpu
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_both_kinds_of_query(dtype: torch.dtype, kernel: str) -> None:
+    batch = make_batch(PageLayout(2, 64, 128), 3, [700], [9001], dtype=dtype, key_bias=20.0)
+    assert error(run(batch, kernel=kernel), batch.exact()) < LONG_CONTEXT

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from engine.attention import reference
-from engine.attention.layout import AttentionError, PageLayout
+from engine.attention.layout import PageLayout
 from engine.attention.write import write
+from engine.errors import AttentionError
 from tests.engine.attention.batches import previous_of, slots_of, stale_cache
 from tests.engine.attention.conftest import DEVICE, ON_GPU
 
