@@ -8,7 +8,8 @@ from ..errors import AttentionError
 from .layout import PageLayout, check_device
 from .reference import FEW
 
-_WINDOW = 32  # tokens of the stream that one program writes
+_WINDOW = 32  # tokens of the stream that one program writes: whole sectors of the transposed values
+_FEW_TOKENS, _SMALL_WINDOW = 1024, 4  # a decode step's tokens lie in as many pages: programs in parallel gain more
 
 
 def write(
@@ -49,8 +50,9 @@ def write(
         numbers, centres, keys, slots, before, tokens, strides[0], strides[1],
         **sizes, FEW=FEW, KNOWN=previous is not None,
     )  # fmt: skip
-    _fill_pages[(triton.cdiv(tokens, _WINDOW), layout.heads)](
-        numbers, centres, keys, values, slots, tokens, *strides, **sizes, WINDOW=_WINDOW
+    window = _SMALL_WINDOW if tokens <= _FEW_TOKENS else _WINDOW
+    _fill_pages[(triton.cdiv(tokens, window), layout.heads)](
+        numbers, centres, keys, values, slots, tokens, *strides, **sizes, WINDOW=window
     )
 
 

@@ -75,6 +75,20 @@ def test_one_token_each_of_many_sequences() -> None:
     assert torch.equal(layout.centres(ours)[7], keys[3])
 
 
+def test_many_tokens_take_the_same_way_as_few() -> None:
+    layout = PageLayout(1, 64, 64)
+    few, many = stale_cache(layout, 18), stale_cache(layout, 18)
+    keys, values = numbers(1090, layout)
+    slots = torch.arange(1090, device=DEVICE) + 5
+    for first in range(0, 1090, 545):
+        part = slice(first, first + 545)
+        write(few, layout, keys[part], values[part], slots[part])
+    write(many, layout, keys, values, slots)
+    begun = torch.ones(18, dtype=torch.bool, device=DEVICE)
+    begun[[0, 550 // 64, 1095 // 64]] = False  # not begun here, begun in another call, not full
+    assert torch.equal(few[begun], many[begun])
+
+
 def test_a_page_begun_by_few_tokens_takes_the_mean_of_the_page_before_in_the_same_call() -> None:
     layout = PageLayout(1, 64, 64)
     keys, values = numbers(70, layout)
