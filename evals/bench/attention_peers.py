@@ -5,16 +5,22 @@ Each peer is optional: where vLLM is not installed, or cannot take a shape, its 
 
 import torch
 
-from engine.attention.layout import E4M3
+from engine.attention.layout import E4M3, E4M3_MAX
 from evals.bench.attention_cases import Problem, Run
+
+
+def to_fp8(tensor: torch.Tensor) -> torch.Tensor:
+    """e4m3, saturating as a cache write does; torch's own conversion makes NaN of what is over 448."""
+    return tensor.clamp(-E4M3_MAX, E4M3_MAX).to(E4M3)
 
 
 def flash3(problem: Problem, page: int, fp8: bool, splits: int = 0) -> Run:
     """FlashAttention 3 over shuffled pages of `page` tokens; page 0 means one contiguous sequence, not paged."""
     from vllm.vllm_flash_attn.flash_attn_interface import flash_attn_varlen_func
 
-    kind = E4M3 if fp8 else torch.bfloat16
-    query, keys, values = (part.to(kind) for part in (problem.query, problem.keys, problem.values))
+    query, keys, values = problem.query, problem.keys, problem.values
+    if fp8:
+        query, keys, values = to_fp8(query), to_fp8(keys), to_fp8(values)
     heads = keys.shape[1]
     ones = torch.ones(len(problem.starts), heads, device=problem.device)
     scales = {"q_descale": ones, "k_descale": ones, "v_descale": ones} if fp8 else {}
@@ -49,7 +55,7 @@ def vllm_triton(problem: Problem, page: int) -> Run:
     from vllm.v1.attention.ops.triton_unified_attention import unified_attention
     from vllm.v1.kv_cache_interface import KVQuantMode
 
-    keys, values = (part.to(E4M3).view(-1, page, *part.shape[1:]) for part in (problem.keys, problem.values))
+    keys, values = (to_fp8(part).view(-1, page, *part.shape[1:]) for part in (problem.keys, problem.values))
     out = torch.empty_like(problem.query)
     one = torch.ones(len(problem.starts), keys.shape[2], device=problem.device)
     used, starts, tables = problem.int32(problem.context_lengths), problem.query_starts(), problem.tables(page)

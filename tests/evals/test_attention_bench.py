@@ -46,6 +46,14 @@ def test_queries_without_the_bias_do_not_see_it(bench: ModuleType, cases: Module
     assert (problem.query * mean).sum(-1).abs().max() < 1e-2
 
 
+def test_contenders_saturate_as_a_cache_write_does() -> None:
+    import torch
+
+    from evals.bench.attention_peers import to_fp8
+
+    assert to_fp8(torch.tensor([1e4, -500.0, 1.5])).float().tolist() == [448.0, -448.0, 1.5]
+
+
 def test_ratios_are_of_the_best_page_size_each(bench: ModuleType, cases: ModuleType) -> None:
     case = cases.one_length("8K", (32, 8), 128, 8192, 8192)
     ms = case.flops / 1e9 / 1000  # the time at 1,000 TFLOP/s
