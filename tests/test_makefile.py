@@ -21,3 +21,17 @@ def test_every_recipe_is_whole_for_the_shell(target: str, tmp_path: Path) -> Non
     assert f"{tmp_path}/venv/bin/" in printed
     read = subprocess.run(["bash", "-n"], input=printed, capture_output=True, text=True, check=False)
     assert (read.returncode, read.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("target", ["gpu-test", "gpu-bench"])
+def test_gpu_recipes_take_any_python(target: str) -> None:
+    printed = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "GPU_PYTHON=/some/python", target],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "/some/python -m" in printed
+    read = subprocess.run(["bash", "-n"], input=printed, capture_output=True, text=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")

@@ -24,7 +24,7 @@ def draw(report: dict[str, Any]) -> str:
     ]
     panels = [Panel(panel.title, panel.lines, log=False) for panel in panels]
     return plot(
-        f"Attention on one {report['device']}, by tokens of context",
+        f"Attention on one {report['device']}, by context in units of 1,024 tokens",
         f"32 query heads, 8 KV heads of 128; commit {report['context']['commit']}; docs/results.md has all cases.",
         panels,
     )
@@ -34,7 +34,7 @@ def _lines(times: dict[str, dict[str, float]], cases: list[Case], work: Any) -> 
     """Points (context, rate) by contender."""
     measured = [(case, times[case.name]) for case in cases]
     return {
-        name: [(case.context_lengths[0], work(case) / found[name]) for case, found in measured if name in found]
+        name: [(case.context_lengths[0] / 1024, work(case) / found[name]) for case, found in measured if name in found]
         for name in SHOWN
         if any(name in found for _, found in measured)
     }
