@@ -8,12 +8,10 @@ import triton
 import triton.language as tl
 
 from ..errors import AttentionError
-from .layout import PageLayout, check_device
-from .pages import check_query, output_for, page_descriptors, quantise_query, read_pages, row_scales
+from .layout import PageLayout, check_device, check_vector
+from .pages import check_query, check_reach, output_for, page_descriptors, quantise_query, read_pages, row_scales
 from .plan import group_size
-from .tuning import decode_choice
-
-MOST_ROWS = 128  # query tokens times query heads of one KV head
+from .tuning import MOST_ROWS, decode_choice
 
 
 def decode(
@@ -42,11 +40,15 @@ def decode(
     sequences, query_heads = context_lengths.shape[0], query.shape[1]
     group = group_size(layout, query_heads)
     check_query(query, cache, tables, (sequences * tokens, query_heads, layout.head_dim), sequences)
-    if context_lengths.dtype != torch.int32 or tokens < 1 or tokens * group > MOST_ROWS:
+    check_vector("context_lengths", context_lengths, torch.int32, sequences, cache.device)
+    check_reach(window, softcap)
+    if tokens < 1 or tokens * group > MOST_ROWS[layout.head_dim]:
         raise AttentionError(
-            f"{tokens} query tokens of {group} heads a KV head, context lengths in {context_lengths.dtype}",
-            f"decode takes up to {MOST_ROWS} rows and int32 lengths; longer queries are a prefill",
+            f"{tokens} query tokens of {group} heads a KV head",
+            f"decode takes 1 to {MOST_ROWS[layout.head_dim]} of both multiplied; longer queries are a prefill",
         )
+    if splits is not None and splits < 1:
+        raise AttentionError(f"{splits} splits", "at least one, or None for as many as keep the GPU busy")
     out = output_for(query, out)
     if not sequences:
         return out
@@ -64,32 +66,32 @@ def decode(
     width = triton.next_power_of_2(layout.head_dim)
     _decode[(splits, layout.heads, sequences)](
         query, query.stride(0), query.stride(1), keys, values, cache.view(torch.bfloat16), tables, tables.stride(0),
-        context_lengths, parts, states, scale, window, softcap,
+        context_lengths, parts, states, splits, scale, window, softcap,
         TOKENS=tokens, HEADS=layout.heads, GROUP=group, PAGE=layout.page, DIM=layout.head_dim, WIDTH=width,
-        RUN=layout.run_bytes, ROWS=rows, SPLITS=splits, WINDOWED=window > 0, CAPPED=softcap > 0,
+        RUN=layout.run_bytes, ROWS=rows, WHOLE=splits == 1, WINDOWED=window > 0, CAPPED=softcap > 0,
         STAGES=choice.stages, num_warps=choice.warps,
     )  # fmt: skip
     if splits > 1:
         _merge[(tokens * group, layout.heads, sequences)](
-            parts, states, out, HEADS=layout.heads, GROUP=group, TOKENS=tokens, DIM=layout.head_dim, WIDTH=width,
-            SPLITS=splits, PADDED=triton.next_power_of_2(splits), num_warps=2,
+            parts, states, out, splits, HEADS=layout.heads, GROUP=group, TOKENS=tokens, DIM=layout.head_dim,
+            WIDTH=width, PADDED=triton.next_power_of_2(splits), num_warps=2,
         )  # fmt: skip
     return out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["splits"])
 def _decode(
     queries, token_stride, head_stride, keys, values, centres, tables, table_stride, context_lengths, parts, states,
-    scale, window, softcap,
+    splits, scale, window, softcap,
     TOKENS: tl.constexpr, HEADS: tl.constexpr, GROUP: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr,
-    WIDTH: tl.constexpr, RUN: tl.constexpr, ROWS: tl.constexpr, SPLITS: tl.constexpr, WINDOWED: tl.constexpr,
+    WIDTH: tl.constexpr, RUN: tl.constexpr, ROWS: tl.constexpr, WHOLE: tl.constexpr, WINDOWED: tl.constexpr,
     CAPPED: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """One part of one sequence's context for one KV head; with one part, the result itself."""
     part, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
     context = tl.load(context_lengths + sequence)
     row, dims = tl.arange(0, ROWS), tl.arange(0, WIDTH)
-    head = kv_head * GROUP + row % GROUP
+    head = (kv_head * GROUP + row % GROUP).to(tl.int64)
     token = sequence * TOKENS + row // GROUP
     mask = (row < TOKENS * GROUP)[:, None] & (dims < DIM)[None, :]
     at = (token * token_stride + head * head_stride)[:, None] + dims[None, :]
@@ -101,7 +103,7 @@ def _decode(
     if WINDOWED:
         start = tl.maximum(context - TOKENS - window + 1, 0) // PAGE
     pages = tl.cdiv(context, PAGE)
-    share = tl.cdiv(pages - start, SPLITS)
+    share = tl.cdiv(pages - start, splits)
     first = start + part * share
     accumulator, total, highest = read_pages(
         tl.zeros([ROWS, WIDTH], tl.float32), tl.zeros([ROWS], tl.float32), tl.full([ROWS], -1.0e30, tl.float32),
@@ -109,28 +111,28 @@ def _decode(
         kv_head, first, tl.minimum(first + share, pages), position, window, softcap,
         HEADS, PAGE, DIM, WIDTH, RUN, ROWS, 16, True, WINDOWED, CAPPED, STAGES,
     )  # fmt: skip
-    if SPLITS == 1:
+    if WHOLE:
         result = accumulator / tl.where(total > 0.0, total, 1.0)[:, None]
         to = (token * (HEADS * GROUP) + head)[:, None] * DIM + dims[None, :]
         tl.store(parts + to, result.to(query.dtype), mask=mask)
     else:
-        line = ((sequence * HEADS + kv_head) * SPLITS + part) * (TOKENS * GROUP) + row
+        line = ((sequence * HEADS + kv_head) * splits + part) * (TOKENS * GROUP) + row
         tl.store(parts + line[:, None] * DIM + dims[None, :], accumulator, mask=mask)
         tl.store(states + line * 2, highest, mask=row < TOKENS * GROUP)
         tl.store(states + line * 2 + 1, total, mask=row < TOKENS * GROUP)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["splits"])
 def _merge(
-    parts, states, out,
+    parts, states, out, splits,
     HEADS: tl.constexpr, GROUP: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr,
-    SPLITS: tl.constexpr, PADDED: tl.constexpr,
+    PADDED: tl.constexpr,
 ):  # fmt: skip
     """The parts of one query and head as one: each weighs 2 to its highest logit."""
     row, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
     part, dims = tl.arange(0, PADDED), tl.arange(0, WIDTH)
-    line = ((sequence * HEADS + kv_head) * SPLITS + part) * (TOKENS * GROUP) + row
-    there = part < SPLITS
+    line = ((sequence * HEADS + kv_head) * splits + part) * (TOKENS * GROUP) + row
+    there = part < splits
     highest = tl.load(states + line * 2, mask=there, other=-1.0e30)
     total = tl.load(states + line * 2 + 1, mask=there, other=0.0)
     weight = tl.exp2(highest - tl.max(highest, 0))

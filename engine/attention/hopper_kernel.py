@@ -21,21 +21,21 @@ def _tile(tiles, item, HEADS: gl.constexpr, GROUP: gl.constexpr, TILE: gl.conste
     lowest = context - count + row // GROUP
     last = gl.minimum(context - 1, context - count + (row + TILE - 1) // GROUP)
     start, whole = 0, (lowest + 1) // N
-    if WINDOWED:  # all pages are masked; they are few
+    if WINDOWED:  # all pages are masked, those that every row sees whole too
         start = gl.maximum(lowest - window + 1, 0) // N
         whole = start
     return sequence, row, token, count, context, start, whole, last // N + 1
 
 
 @gluon.jit
-def _read_centres(centres, table, page, stop, kv_head, query, near, products, centre_scale,
+def _read_centres(centres, table, page, start, stop, kv_head, query, near, products, centre_scale,
                   HEADS: gl.constexpr, M: gl.constexpr, N: gl.constexpr, D: gl.constexpr):  # fmt: skip
     """q · c of 64 queries with 16 pages' centres, by one matrix product, into shared memory [16, M]."""
     rows: gl.constexpr = gl.BlockedLayout([1, 8], [256 // D, D // 8], [4, 1], [1, 0])
     result: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, 16, 16])
     run: gl.constexpr = (N * (2 * D + (2 * D + N - 1) // N)) // 2  # in bf16 numbers
     index = page + gl.arange(0, 16, gl.SliceLayout(1, rows))
-    inside = index < stop
+    inside = (index >= start) & (index < stop)
     block = gl.load(table + index, mask=inside, other=0).to(gl.int64)
     at = ((block * HEADS + kv_head) * run + N * D)[:, None] + gl.arange(0, D, gl.SliceLayout(0, rows))[None, :]
     near.store(gl.load(centres + at, mask=inside[:, None], other=0.0).to(near.dtype))
@@ -116,7 +116,8 @@ def _consume(arguments, key_slots, value_slots, query8, query, near, products, b
         first += part * M
         row = first + gl.arange(0, M, gl.SliceLayout(1, loads))
         dims = gl.arange(0, D, gl.SliceLayout(0, loads))
-        at = (token + row // GROUP).to(gl.int64) * token_stride + (kv_head * GROUP + row % GROUP) * head_stride
+        head = (kv_head * GROUP + row % GROUP).to(gl.int64)
+        at = (token + row // GROUP).to(gl.int64) * token_stride + head * head_stride
         loaded = gl.load(queries + at[:, None] + dims[None, :], mask=(row < count * GROUP)[:, None], other=0.0)
         wide = loaded.to(gl.float32)
         query_scale = gl.maximum(gl.max(gl.abs(wide), 1), 1e-6) / 256.0
@@ -140,7 +141,7 @@ def _consume(arguments, key_slots, value_slots, query8, query, near, products, b
         for page in range(start, whole):
             if (page % 16 == 0) | (page == start):
                 _read_centres(
-                    centres, table, page // 16 * 16, stop, kv_head, query, near, products, scale, HEADS, M, N, D
+                    centres, table, page // 16 * 16, start, stop, kv_head, query, near, products, scale, HEADS, M, N, D
                 )
             logits, highest, total, accumulator = _read_page(
                 page, turn, stop, logits, highest, total, accumulator, row_scale, position, window,
@@ -150,7 +151,7 @@ def _consume(arguments, key_slots, value_slots, query8, query, near, products, b
         for page in range(whole, stop):
             if (page % 16 == 0) | (page == start):
                 _read_centres(
-                    centres, table, page // 16 * 16, stop, kv_head, query, near, products, scale, HEADS, M, N, D
+                    centres, table, page // 16 * 16, start, stop, kv_head, query, near, products, scale, HEADS, M, N, D
                 )
             logits, highest, total, accumulator = _read_page(
                 page, turn, stop, logits, highest, total, accumulator, row_scale, position, window,

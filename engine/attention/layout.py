@@ -7,7 +7,8 @@ For a page of N tokens and a head of D numbers a run holds, in this order,
     centre   bf16 [D]      c, chosen when the page's first token is written and kept until the page is begun anew
 
 The centre costs 2 · D bytes a run, rounded up to whole bytes a token. No scales are kept: k − c has lost what made
-keys large, and e4m3 carries 2⁻⁹ to 448 as it is.
+keys large. e4m3 has 3 bits after the point from 2⁻⁶ to 448, steps of 2⁻⁹ below, and saturates above: a model whose
+values are all near 0.003 would lose a fifth of them.
 
 An invariant that every reader relies on: value columns of tokens that are not written yet hold finite numbers. The
 write that begins a page clears them. Keys need no such care, because logits outside the context are replaced.
@@ -112,6 +113,14 @@ def check_device(device: torch.device) -> None:
             f"{torch.cuda.get_device_name(device)} has compute capability {major}.{minor}; FP8 pages need 8.9",
             'use kv_cache = "auto" on this GPU: a bf16 cache',
         )
+
+
+def check_vector(name: str, tensor: torch.Tensor, dtype: torch.dtype, length: int, device: torch.device) -> None:
+    """Raises AttentionError unless `tensor` is contiguous, of this dtype, [length], and on this device."""
+    if tensor.dtype != dtype or tuple(tensor.shape) != (length,) or not tensor.is_contiguous():
+        raise AttentionError(f"{name}: {tensor.dtype} {list(tensor.shape)}", f"expected contiguous {dtype} [{length}]")
+    if tensor.device != device:
+        raise AttentionError(f"{name} on {tensor.device}, the cache on {device}", "one device for all")
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

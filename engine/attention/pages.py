@@ -28,6 +28,12 @@ def check_query(
         )
 
 
+def check_reach(window: int, softcap: float) -> None:
+    """Raises AttentionError for a negative window or soft-cap; 0 means none."""
+    if window < 0 or softcap < 0:
+        raise AttentionError(f"window {window}, softcap {softcap}", "0 means none")
+
+
 def output_for(query: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
     """`out`, or a new tensor like the queries. Raises AttentionError for another shape, dtype or layout."""
     if out is None:

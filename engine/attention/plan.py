@@ -82,6 +82,8 @@ def plan_prefill(
     order = keys.sort(descending=True, stable=True).indices
     tiles = torch.stack([sequence, rows, first, queries, context], 1)[order].to(torch.int32).contiguous()
     longest = int(contexts.max()) if len(contexts) else 0
-    return PrefillPlan(
-        layout, query_heads, int(lengths.sum()), len(lengths), -(-longest // layout.page), height, tiles.to(device)
-    )
+    if torch.device(device).type == "cuda":  # a copy from pageable memory would wait for the GPU
+        tiles = tiles.pin_memory()
+    pages = -(-longest // layout.page)
+    tiles = tiles.to(device, non_blocking=True)
+    return PrefillPlan(layout, query_heads, int(lengths.sum()), len(lengths), pages, height, tiles)

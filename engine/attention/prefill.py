@@ -10,7 +10,7 @@ import triton.language as tl
 from ..errors import AttentionError
 from . import hopper
 from .layout import check_device
-from .pages import check_query, output_for, page_descriptors, quantise_query, read_pages, row_scales
+from .pages import check_query, check_reach, output_for, page_descriptors, quantise_query, read_pages, row_scales
 from .plan import PrefillPlan
 from .tuning import prefill_choice
 
@@ -42,11 +42,12 @@ def prefill(
     if tables.shape[1] < plan.pages:
         raise AttentionError(f"block tables of {tables.shape[1]} pages, a context of {plan.pages}", "give all blocks")
     out = output_for(query, out)
-    if not len(plan.tiles):
-        return out
+    check_reach(window, softcap)
     able = hopper.supports(layout, cache.device, softcap)
     if kernel not in KERNELS or (kernel == "hopper" and not able):
         raise AttentionError(f"no kernel {kernel!r} for this device and shape", 'use kernel="auto"')
+    if not len(plan.tiles):
+        return out
     if able and kernel != "triton":
         hopper.prefill(query, cache, tables, plan, scale, window, out)
         return out
@@ -80,7 +81,7 @@ def _prefill(
     if first_row < count * GROUP:
         row = first_row + tl.arange(0, ROWS)
         dims = tl.arange(0, WIDTH)
-        head = kv_head * GROUP + row % GROUP
+        head = (kv_head * GROUP + row % GROUP).to(tl.int64)
         mask = (row < count * GROUP)[:, None] & (dims < DIM)[None, :]
         token = (first_token + row // GROUP).to(tl.int64)
         at = (token * token_stride + head * head_stride)[:, None] + dims[None, :]

@@ -29,34 +29,32 @@ def write(
     """What `engine.attention.write.write` does, token by token; the arguments are the same."""
     places: list[int] = slots.tolist()
     before: list[int] = [-1] * len(places) if previous is None else previous.tolist()
+    begun = [token for token, slot in enumerate(places) if slot >= 0 and slot % layout.page == 0]
+    at_hand = {token: _at_hand(places, token, layout.page) for token in begun}
+    few = [token for token in begun if at_hand[token] < FEW and before[token] >= 0]
+    for token in begun:
+        block = places[token] // layout.page
+        layout.values(cache)[block] = 0
+        if token not in few:
+            centre = keys[token : token + at_hand[token]].float().mean(0)
+            layout.centres(cache)[block] = torch.where(centre.isfinite(), centre, 0.0).to(torch.bfloat16)
+    for token in few:
+        centre = layout.centres(cache)[before[token]]
+        layout.centres(cache)[places[token] // layout.page] = torch.where(centre.isfinite(), centre, 0.0)
     order = stored_order(layout.page).argsort().tolist()
     for token, slot in enumerate(places):
-        if slot < 0:
-            continue
-        block, position = divmod(slot, layout.page)
-        if position == 0:
-            layout.centres(cache)[block] = _centre(cache, layout, keys, places, token, before[token])
-            layout.values(cache)[block] = 0
-        centre = layout.centres(cache)[block]
-        layout.keys(cache)[block, :, position] = quantise(keys[token], centre)
-        layout.values(cache)[block, :, :, order[position]] = quantise(values[token], torch.zeros(()))
+        if slot >= 0:
+            block, position = divmod(slot, layout.page)
+            layout.keys(cache)[block, :, position] = quantise(keys[token], layout.centres(cache)[block])
+            layout.values(cache)[block, :, :, order[position]] = quantise(values[token], torch.zeros(()))
 
 
-def _centre(
-    cache: torch.Tensor, layout: PageLayout, keys: torch.Tensor, places: list[int], token: int, previous: int
-) -> torch.Tensor:
-    """The centre of the page that `token` begins, bf16 [heads, D]."""
-    page = layout.page
-    at_hand = 1
-    while at_hand < page and places[token + at_hand : token + at_hand + 1] == [places[token] + at_hand]:
-        at_hand += 1
-    if at_hand >= FEW or previous < 0:
-        centre = keys[token : token + at_hand].float().mean(0)
-    elif token >= page and places[token - page : token] == list(range(previous * page, (previous + 1) * page)):
-        centre = keys[token - page : token].float().mean(0)
-    else:
-        centre = layout.centres(cache)[previous].float()
-    return torch.where(centre.isfinite(), centre, 0.0).to(torch.bfloat16)
+def _at_hand(places: list[int], token: int, page: int) -> int:
+    """How many tokens a call brings for the page that `token` begins: an unbroken run of slots."""
+    count = 1
+    while count < page and places[token + count : token + count + 1] == [places[token] + count]:
+        count += 1
+    return count
 
 
 def read(

@@ -60,6 +60,9 @@ DECODE = {
     (256, 128): (4, 2, 2),
 }
 
+# Rows that a decode program takes, query tokens times query heads of one KV head: what fits the least shared memory.
+MOST_ROWS = {64: 128, 96: 128, 128: 128, 256: 64}
+
 
 def prefill_choice(layout: PageLayout, device: torch.device) -> PrefillChoice:
     """Sizes for the portable prefill kernel."""
@@ -80,8 +83,12 @@ def decode_choice(layout: PageLayout, device: torch.device) -> DecodeChoice:
     if device.type != "cuda":
         return DecodeChoice(warps, stages, 8)
     processors: int = torch.cuda.get_device_properties(device).multi_processor_count
-    small = shared_memory(device) < SMALL_SHARED_MEMORY
-    return DecodeChoice(warps, 1 if small else stages, resident * processors)
+    return DecodeChoice(warps, decode_stages(layout, shared_memory(device)), resident * processors)
+
+
+def decode_stages(layout: PageLayout, shared_bytes: int) -> int:
+    """Pages in flight in decode where a block has this much shared memory."""
+    return 1 if shared_bytes < SMALL_SHARED_MEMORY else DECODE[layout.head_dim, layout.page][1]
 
 
 def is_hopper(device: torch.device) -> bool:

@@ -5,9 +5,10 @@ import triton
 import triton.language as tl
 
 from ..errors import AttentionError
-from .layout import PageLayout, check_device
+from .layout import PageLayout, check_device, check_vector
 from .reference import FEW
 
+_KINDS = (torch.float32, torch.bfloat16, torch.float16)
 _WINDOW = 32  # tokens of the stream that one program writes: whole sectors of the transposed values
 _FEW_TOKENS, _SMALL_WINDOW = 1024, 4  # a decode step's tokens lie in as many pages: programs in parallel gain more
 
@@ -28,12 +29,13 @@ def write(
     A token at position 0 begins its page: its centre is set and the page's values are cleared. The centre is the mean
     of the keys that this call brings for the page. Where that is fewer than 16, it is the centre of the sequence's
     preceding page, which `previous` int32 [T] names by block (−1: none; without `previous` the mean of what is there).
+    That page may be written by the same call, for this sequence or for another that shares it.
 
     Raises AttentionError for shapes, dtypes or strides that do not fit the layout.
     """
     layout.check(cache)
     check_device(cache.device)
-    tokens = _check(layout, keys, values, slots, previous)
+    tokens = _check(layout, keys, values, slots, previous, cache.device)
     if not tokens:
         return
     strides = (keys.stride(0), keys.stride(1), values.stride(0), values.stride(1))
@@ -46,10 +48,14 @@ def write(
         "RUN": layout.run_bytes,
     }
     numbers, centres = cache.view(torch.float8_e4m3fn), cache.view(torch.bfloat16)
-    _begin_pages[(triton.cdiv(tokens, 16), layout.heads)](
-        numbers, centres, keys, slots, before, tokens, strides[0], strides[1],
-        **sizes, FEW=FEW, KNOWN=previous is not None,
-    )  # fmt: skip
+    # A page that this call fills has as many tokens: with fewer, none takes the centre of a page begun here.
+    inherits = previous is not None
+    together = not inherits or tokens < layout.page
+    for means, taken in [(True, inherits)] if together else [(True, False), (False, True)]:
+        _begin_pages[(triton.cdiv(tokens, 16), layout.heads)](
+            numbers, centres, keys, slots, before, tokens, strides[0], strides[1],
+            **sizes, FEW=FEW, KNOWN=inherits, MEANS=means, INHERITS=taken,
+        )  # fmt: skip
     window = _SMALL_WINDOW if tokens <= _FEW_TOKENS else _WINDOW
     _fill_pages[(triton.cdiv(tokens, window), layout.heads)](
         numbers, centres, keys, values, slots, tokens, *strides, **sizes, WINDOW=window
@@ -57,18 +63,28 @@ def write(
 
 
 def _check(
-    layout: PageLayout, keys: torch.Tensor, values: torch.Tensor, slots: torch.Tensor, previous: torch.Tensor | None
+    layout: PageLayout,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    slots: torch.Tensor,
+    previous: torch.Tensor | None,
+    device: torch.device,
 ) -> int:
     """The number of tokens. Raises AttentionError."""
     expected = (slots.shape[0], layout.heads, layout.head_dim)
     for name, tensor in (("keys", keys), ("values", values)):
-        if tuple(tensor.shape) != expected or tensor.stride(-1) != 1 or not tensor.is_floating_point():
+        if tuple(tensor.shape) != expected or tensor.stride(-1) != 1 or tensor.dtype not in _KINDS:
             raise AttentionError(
                 f"{name} are {tensor.dtype} {list(tensor.shape)} with strides {list(tensor.stride())}",
-                f"expected floats {list(expected)} whose last stride is 1",
+                f"expected float32, bfloat16 or float16 {list(expected)} whose last stride is 1",
             )
-    if slots.dtype != torch.int64 or (previous is not None and previous.shape != slots.shape):
-        raise AttentionError(f"slots are {slots.dtype} {list(slots.shape)}", "int64 [T], and `previous` of that shape")
+    check_vector("slots", slots, torch.int64, slots.shape[0], device)
+    if previous is not None:
+        check_vector("previous", previous, torch.int32, slots.shape[0], device)
+    if not keys.device == values.device == device:
+        raise AttentionError(
+            f"keys on {keys.device}, values on {values.device}, cache on {device}", "one device for all"
+        )
     return int(slots.shape[0])
 
 
@@ -76,9 +92,13 @@ def _check(
 def _begin_pages(
     numbers, centres, keys, slots, previous, tokens, token_stride, head_stride,
     HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
-    FEW: tl.constexpr, KNOWN: tl.constexpr,
+    FEW: tl.constexpr, KNOWN: tl.constexpr, MEANS: tl.constexpr, INHERITS: tl.constexpr,
 ):  # fmt: skip
-    """Sets the centre and clears the values of each page that one of 16 tokens begins, for one head."""
+    """Sets the centre and clears the values of each page that one of 16 tokens begins, for one head.
+
+    With MEANS those that are centred on their own keys, with INHERITS those that take another page's centre, which an
+    earlier launch has set if it is new.
+    """
     head = tl.program_id(1).to(tl.int64)
     first = tl.program_id(0) * 16
     near = first + tl.arange(0, 16)
@@ -91,29 +111,26 @@ def _begin_pages(
             if (slot >= 0) & (slot % PAGE == 0):
                 # tokens that this call brings for the page: an unbroken run of slots from here
                 there = tl.load(slots + token + rows, mask=token + rows < tokens, other=-1) == slot + rows
-                at_hand = tl.min(tl.where(there, PAGE, rows), 0)
-                source, count, before = token, at_hand, tl.full([], -1, tl.int64)
+                count = tl.min(tl.where(there, PAGE, rows), 0)
+                before = tl.full([], -1, tl.int64)
                 if KNOWN:
                     before = tl.load(previous + token).to(tl.int64)
-                    if (at_hand < FEW) & (before >= 0):
-                        # the preceding page was begun and filled by this call, or its centre lies in the cache
-                        earlier = rows + (token - PAGE)
-                        full = tl.load(slots + earlier, mask=earlier >= 0, other=-1)
-                        whole = tl.sum((full == before * PAGE + rows).to(tl.int32), 0) == PAGE
-                        source, count = tl.where(whole, token - PAGE, token), tl.where(whole, PAGE, 0)
-                at = (source + rows).to(tl.int64)[:, None] * token_stride + head * head_stride + dims[None, :]
-                block_keys = tl.load(keys + at, mask=(rows < count)[:, None] & (dims < DIM)[None, :], other=0.0)
-                centre = tl.sum(block_keys.to(tl.float32), 0) / tl.maximum(count, 1)
-                if KNOWN:
-                    kept = ((before * HEADS + head) * RUN + 2 * PAGE * DIM) // 2
-                    unset = dims + count * WIDTH < DIM  # nothing was averaged
-                    taken = tl.load(centres + kept + dims, mask=unset, other=0.0)
-                    centre = tl.where(count == 0, taken.to(tl.float32), centre)
-                centre = tl.where(tl.abs(centre) < 3.0e38, centre, 0.0)
-                run = (slot // PAGE * HEADS + head) * RUN
-                tl.store(centres + (run + 2 * PAGE * DIM) // 2 + dims, centre.to(tl.bfloat16), mask=dims < DIM)
-                clear = run + PAGE * DIM + dims[:, None] * PAGE + rows[None, :]
-                tl.store(numbers + clear, tl.zeros([WIDTH, PAGE], tl.float8e4nv), mask=(dims < DIM)[:, None])
+                inherits = (count < FEW) & (before >= 0)
+                if (MEANS and not inherits) or (INHERITS and inherits):
+                    count = tl.where(inherits, 0, count)
+                    at = (token + rows).to(tl.int64)[:, None] * token_stride + head * head_stride + dims[None, :]
+                    page_keys = tl.load(keys + at, mask=(rows < count)[:, None] & (dims < DIM)[None, :], other=0.0)
+                    centre = tl.sum(page_keys.to(tl.float32), 0) / tl.maximum(count, 1)
+                    if INHERITS:
+                        kept = ((before * HEADS + head) * RUN + 2 * PAGE * DIM) // 2
+                        unset = dims + count * WIDTH < DIM  # nothing was averaged
+                        taken = tl.load(centres + kept + dims, mask=unset, other=0.0)
+                        centre = tl.where(count == 0, taken.to(tl.float32), centre)
+                    centre = tl.where(tl.abs(centre) < 3.0e38, centre, 0.0)
+                    run = (slot // PAGE * HEADS + head) * RUN
+                    tl.store(centres + (run + 2 * PAGE * DIM) // 2 + dims, centre.to(tl.bfloat16), mask=dims < DIM)
+                    clear = run + PAGE * DIM + dims[:, None] * PAGE + rows[None, :]
+                    tl.store(numbers + clear, tl.zeros([WIDTH, PAGE], tl.float8e4nv), mask=(dims < DIM)[:, None])
 
 
 @triton.jit(do_not_specialize=["tokens"])

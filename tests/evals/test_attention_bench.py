@@ -63,6 +63,25 @@ def test_ratios_are_of_the_best_page_size_each(bench: ModuleType, cases: ModuleT
     assert "| 8K | 2.00 | 0.80 |" in text
 
 
+@pytest.mark.parametrize(
+    ("errors", "missing", "beside", "fault"),
+    [
+        ({"ours 128": 0.003, "FA3 FP8 64": 0.003}, {}, True, None),
+        ({"ours 128": 0.004, "FA3 FP8 64": 0.002}, {}, True, "ours 128 0.0040, limit 0.0021"),
+        ({"ours 128": 0.004, "FA3 FP8 64": 0.003}, {}, False, None),
+        ({"ours 128": 0.009, "FA3 FP8 64": 0.4}, {}, True, None),
+        ({"ours 64": 0.011}, {}, True, "ours 64 0.0110, limit 0.0100"),
+        ({"ours 64": float("nan")}, {}, False, "ours 64 nan, limit 0.0100"),
+        ({}, {"portable 128": "RuntimeError: x"}, True, "portable 128 did not run: RuntimeError: x"),
+        ({}, {"FA3 FP8 64": "ImportError: vllm"}, True, None),
+    ],
+)
+def test_the_gate_is_shut_by_errors_and_absences_of_ours(
+    bench: ModuleType, errors: dict[str, float], missing: dict[str, str], beside: bool, fault: str | None
+) -> None:
+    assert bench.faults_of("case", errors, missing, beside) == ([f"case: {fault}"] if fault else [])
+
+
 def test_a_missing_contender_leaves_its_cell_empty(bench: ModuleType) -> None:
     text = bench.table("Speeds", ["a", "b"], [("one", {"a": 1.0}), ("two", {"a": 2.0, "b": 3.0})], ".1f")
     assert text.splitlines()[-2:] == ["| one | 1.0 |  |", "| two | 2.0 | 3.0 |"]

@@ -1,12 +1,12 @@
 """Batches of sequences for the tests: keys, values, shuffled pages full of stale bytes, and what must come out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from engine.attention import reference
-from engine.attention.layout import PageLayout
+from engine.attention.layout import E4M3, PageLayout, stored_order
 from engine.attention.write import write
 from tests.engine.attention.conftest import DEVICE, ON_GPU
 
@@ -111,6 +111,34 @@ def make_batch(
         layout, query_heads, list(query_lengths), list(context_lengths), query, keys, values, cache, tables,
         layout.head_dim**-0.5,
     )  # fmt: skip
+
+
+def weights_of(batch: Batch, run: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """The weights of a batch of one sequence as a kernel has them, float32 [queries, Hq, context].
+
+    Values are made one-hot in the token, as many tokens at a time as a value has numbers; the outputs are the weights.
+    """
+    layout, context = batch.layout, batch.context_lengths[0]
+    column = stored_order(layout.page, DEVICE).argsort()
+    parts = []
+    for first in range(0, context, layout.head_dim):
+        token = torch.arange(first, min(first + layout.head_dim, context), device=DEVICE)
+        hot = torch.zeros(layout.values(batch.cache).shape, device=DEVICE)
+        hot[batch.tables[0].long()[token // layout.page], :, token - first, column[token % layout.page]] = 1.0
+        layout.values(batch.cache).copy_(hot.to(E4M3))
+        parts.append(run()[..., : len(token)].float())
+    return torch.cat(parts, -1)
+
+
+def seen_by(batch: Batch, window: int = 0) -> torch.Tensor:
+    """Which tokens each query of a batch of one sequence may see, bool [queries, Hq, context]."""
+    queries, context = batch.query_lengths[0], batch.context_lengths[0]
+    position = torch.arange(context - queries, context, device=DEVICE)[:, None]
+    token = torch.arange(context, device=DEVICE)[None]
+    seen = token <= position
+    if window:
+        seen &= token > position - window
+    return seen[:, None].expand(-1, batch.query_heads, -1)
 
 
 def error(result: torch.Tensor, expected: torch.Tensor) -> float:

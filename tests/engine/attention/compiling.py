@@ -15,7 +15,7 @@ from triton.compiler import ASTSource
 
 from engine.attention import decode, prefill, write
 from engine.attention.layout import PageLayout
-from engine.attention.tuning import DECODE, SMALL_SHARED_MEMORY, untuned_prefill
+from engine.attention.tuning import DECODE, MOST_ROWS, decode_stages, untuned_prefill
 
 SHARED = {89: 101_376, 100: 232_448, 120: 101_376}  # bytes of shared memory a block may have
 
@@ -44,6 +44,7 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
         "values": f"tensordesc<fp8e4nv[1,{width},{layout.page}]>",
         "table_stride": "i32", "scale": "fp32", "window": "i32", "softcap": "fp32", "out": "*bf16", "tiles": "*i32",
         "context_lengths": "*i32", "parts": "*fp32", "states": "*fp32",
+        "splits": "i32",
     }  # fmt: skip
     writes = {
         "numbers": "*fp8e4nv", "centres": "*bf16", "keys": "*bf16", "values": "*bf16", "slots": "*i64",
@@ -51,11 +52,13 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
             ["token_stride", "head_stride", "key_token", "key_head", "value_token", "value_head"], "i32"),
     }  # fmt: skip
     choice = untuned_prefill(layout, SHARED[capability])
-    warps, stages, _ = DECODE[layout.head_dim, layout.page]
-    stages = 1 if SHARED[capability] < SMALL_SHARED_MEMORY else stages
+    warps, stages = DECODE[layout.head_dim, layout.page][0], decode_stages(layout, SHARED[capability])
     plain = {"WINDOWED": False, "CAPPED": False, "GROUP": 4}
     return {
-        "begin": compiled(write._begin_pages, writes, page | {"FEW": 16, "KNOWN": True}, capability, 4),
+        "begin": compiled(
+            write._begin_pages, writes, page | {"FEW": 16, "KNOWN": True, "MEANS": True, "INHERITS": True},
+            capability, 4,
+        ),
         "fill": compiled(write._fill_pages, writes, page | {"WINDOW": 32}, capability, 4),
         "prefill": compiled(
             prefill._prefill, reads,
@@ -64,8 +67,13 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
         ),
         "decode": compiled(
             decode._decode, reads,
-            page | plain | {"TOKENS": 1, "ROWS": 16, "SPLITS": 4, "STAGES": stages},
+            page | plain | {"TOKENS": 1, "ROWS": MOST_ROWS[layout.head_dim], "WHOLE": False, "STAGES": stages},
             capability, warps,
+        ),
+        "merge": compiled(
+            decode._merge, reads,
+            {"HEADS": 2, "GROUP": 4, "TOKENS": 1, "DIM": layout.head_dim, "WIDTH": width, "PADDED": 128},
+            capability, 2,
         ),
     }  # fmt: skip
 

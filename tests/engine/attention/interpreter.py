@@ -1,4 +1,4 @@
-"""Triton's interpreter with two of its faults mended, so that it rounds as a GPU does.
+"""Triton's interpreter with its faults mended, so that it rounds and multiplies as a GPU does.
 
 Triton 3.9 rounds to e4m3 without a carry (1.97 becomes 1.0), takes 256 for its largest number, cuts what lies below
 2⁻⁶, cuts bf16 instead of rounding it, and multiplies bf16 matrices as if their bits were integers.

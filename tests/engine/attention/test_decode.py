@@ -4,11 +4,20 @@ import pytest
 import torch
 
 from engine.attention import reference
-from engine.attention.decode import MOST_ROWS, decode
+from engine.attention.decode import decode
 from engine.attention.layout import PageLayout
-from engine.attention.tuning import DecodeChoice
+from engine.attention.tuning import MOST_ROWS, DecodeChoice
 from engine.errors import AttentionError
-from tests.engine.attention.batches import LONG_CONTEXT, SHORT_CONTEXT, Batch, error, make_batch, poisoned
+from tests.engine.attention.batches import (
+    LONG_CONTEXT,
+    SHORT_CONTEXT,
+    Batch,
+    error,
+    make_batch,
+    poisoned,
+    seen_by,
+    weights_of,
+)
 from tests.engine.attention.conftest import DEVICE, ON_GPU, needs_gpu
 
 
@@ -24,8 +33,8 @@ def run(
 
 @pytest.mark.parametrize("splits", [None, 1, 3, 8])
 def test_contexts_of_different_lengths(splits: int | None) -> None:
-    contexts = [1, 64, 65, 300]
-    batch = make_batch(PageLayout(2, 64, 64), 4, [1] * 4, contexts, chunks=2)
+    contexts = [1, 64, 65, 200]
+    batch = make_batch(PageLayout(1, 64, 64), 4, [1] * 4, contexts, chunks=2)
     assert error(run(batch, splits=splits), batch.as_stored()) < SHORT_CONTEXT
 
 
@@ -70,22 +79,50 @@ def test_splits_do_not_change_the_result() -> None:
         assert error(run(batch, splits=splits), whole) < 0.02
 
 
-@pytest.mark.parametrize("kind", ["lengths", "rows", "query", "out"])
+@pytest.mark.parametrize("splits", [1, 4])
+@pytest.mark.parametrize(("tokens", "window"), [(1, 0), (3, 0), (1, 66), (3, 70), (3, 1)])
+def test_a_token_sees_exactly_what_it_may(tokens: int, window: int, splits: int) -> None:
+    # 200 tokens in four pages of 64; with a window of 70 the three queries begin in different pages
+    batch = make_batch(PageLayout(1, 64, 64), 2, [tokens], [200])
+    weights = weights_of(batch, lambda: run(batch, tokens, window=window, splits=splits))
+    assert torch.equal(weights > 0, seen_by(batch, window))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(tokens, 2, device=DEVICE), atol=0.05, rtol=0)
+
+
+def test_no_query_sees_before_the_first_token() -> None:
+    # padded speculation: two query tokens in a context of one
+    batch = make_batch(PageLayout(1, 64, 64), 2, [2], [1])
+    result = run(batch, 2, splits=1)
+    assert not result[0].any()
+    assert error(result[1], batch.values[0][0].expand(2, 64)) < SHORT_CONTEXT
+
+
+REFUSED = ["lengths", "strided lengths", "rows", "query", "out", "splits", "window", "softcap"]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
 def test_what_does_not_fit_is_refused(kind: str) -> None:
     batch = make_batch(PageLayout(1, 64, 64), 16, [1], [10])
     lengths = torch.tensor([10], dtype=torch.int32, device=DEVICE)
     query, tokens, out = batch.query, 1, None
+    splits, window, softcap = (0 if kind == "splits" else None), -int(kind == "window"), -float(kind == "softcap")
     if kind == "lengths":
         lengths = lengths.long()
+    elif kind == "strided lengths":
+        lengths = torch.zeros(4, dtype=torch.int32, device=DEVICE)[::2]
+        query = query.expand(2, 16, 64).contiguous()
     elif kind == "rows":
-        tokens = MOST_ROWS // 16 + 1
+        tokens = MOST_ROWS[64] // 16 + 1
         query = query.expand(tokens, 16, 64).contiguous()
     elif kind == "query":
         query = query.float()
-    else:
+    elif kind == "out":
         out = torch.empty(1, 16, 64, device=DEVICE)
     with pytest.raises(AttentionError) as raised:
-        decode(query, batch.cache, batch.layout, batch.tables, lengths, 1.0, tokens=tokens, out=out)
+        decode(
+            query, batch.cache, batch.layout, batch.tables, lengths, 1.0,
+            tokens=tokens, out=out, splits=splits, window=window, softcap=softcap,
+        )  # fmt: skip
     assert raised.value.hint
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.attention import hopper, reference
-from engine.attention.layout import PageLayout, stored_order
+from engine.attention.layout import PageLayout
 from engine.attention.plan import plan_prefill
 from engine.attention.prefill import prefill
 from engine.errors import AttentionError
@@ -15,17 +15,23 @@ from tests.engine.attention.batches import (
     error,
     make_batch,
     poisoned,
+    seen_by,
     stale_cache,
+    weights_of,
 )
 from tests.engine.attention.conftest import DEVICE, ON_GPU, needs_gpu
 
-KERNELS = ["triton", "hopper"] if ON_GPU else ["triton"]
-ALL_SHAPES = [(d, n) for d in (64, 96, 128, 256) for n in (64, 128)]
+KERNELS = ["triton", "hopper"] if hopper.supports(PageLayout(1, 64, 64), DEVICE, 0.0) else ["triton"]
+ALL_SHAPES = [
+    (d, n, kernel)
+    for d in (64, 96, 128, 256)
+    for n in (64, 128)
+    for kernel in KERNELS
+    if kernel == "triton" or (d, n) in hopper.SHAPES
+]
 
 
 def run(batch: Batch, window: int = 0, softcap: float = 0.0, kernel: str = "auto") -> torch.Tensor:
-    if kernel == "hopper" and not hopper.supports(batch.layout, DEVICE, softcap):
-        kernel = "triton"  # said by tests of `supports`
     plan = plan_prefill(
         batch.layout, batch.query_heads, batch.query_lengths, batch.context_lengths, DEVICE, window=window
     )
@@ -42,8 +48,7 @@ def test_any_length(length: int, kernel: str) -> None:
     assert error(run(batch, kernel=kernel), batch.as_stored()) < SHORT_CONTEXT
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize(("head_dim", "page"), ALL_SHAPES)
+@pytest.mark.parametrize(("head_dim", "page", "kernel"), ALL_SHAPES)
 def test_all_head_and_page_sizes_with_odd_lengths(head_dim: int, page: int, kernel: str) -> None:
     contexts = [page + 1, 3 * page - 1] if not ON_GPU else [page + 1, 1, 3001]
     queries = [7, 3] if not ON_GPU else [7, 1, 777]
@@ -72,23 +77,13 @@ def test_soft_caps(window: int) -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("window", [0, 10])
+@pytest.mark.parametrize("window", [0, 1, 30, 66, 70])
 def test_a_token_sees_exactly_what_it_may(window: int, kernel: str) -> None:
-    # values are one-hot in the token, so the output is the weights themselves: 0 where hidden, more where seen
-    layout = PageLayout(1, 64, 64)
-    batch = make_batch(layout, 1, [64], [64])
-    layout.values(batch.cache).zero_()
-    order = torch.arange(64, device=DEVICE)
-    block = int(batch.tables[0, 0])
-    layout.values(batch.cache)[block, 0, stored_order(64, DEVICE), order] = torch.ones(64, device=DEVICE).to(
-        torch.float8_e4m3fn
-    )
-    weights = run(batch, window=window, kernel=kernel)[:, 0]
-    seen = order[None] <= order[:, None]
-    if window:
-        seen &= order[None] > order[:, None] - window
-    assert torch.equal(weights > 0, seen)
-    torch.testing.assert_close(weights.float().sum(1), torch.ones(64, device=DEVICE), atol=0.05, rtol=0)
+    # 70 queries from 130 on in pages of 64: with a window of 70 the first reaches into page 0, the last into page 2
+    batch = make_batch(PageLayout(1, 64, 64), 2, [70], [200])
+    weights = weights_of(batch, lambda: run(batch, window=window, kernel=kernel))
+    assert torch.equal(weights > 0, seen_by(batch, window))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(70, 2, device=DEVICE), atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -115,23 +110,25 @@ def test_one_huge_logit_takes_all(kernel: str) -> None:
 def test_a_context_in_pages_that_another_request_wrote(kernel: str) -> None:
     layout = PageLayout(1, 64, 64)
     batch = make_batch(layout, 2, [64 + 20], [128 + 20])
-    alone = run(batch, kernel=kernel)[-20:]
     shared = torch.stack([batch.tables[0], batch.tables[0]])
     plan = plan_prefill(layout, 2, [20, 3], [148, 128], DEVICE)
     query = torch.cat([batch.query[-20:], batch.query[61:64]])
-    both = prefill(query, batch.cache, shared, plan, batch.scale, out=poisoned(query), kernel="auto")
-    assert torch.equal(both[:20], alone) or error(both[:20], alone) < 0.01
+    both = prefill(query, batch.cache, shared, plan, batch.scale, out=poisoned(query), kernel=kernel)
+    expected = reference.paged_attention(query, batch.cache, layout, shared, [20, 3], [148, 128], batch.scale)
+    assert error(both[:20], expected[:20]) < SHORT_CONTEXT
+    assert error(both[20:], expected[20:]) < SHORT_CONTEXT
 
 
-def test_queries_and_tables_with_strides_are_read_in_place() -> None:
-    batch = make_batch(PageLayout(1, 64, 64), 2, [10], [100])
-    expected = run(batch)
-    wide = torch.randn(10, 4, 64, device=DEVICE).to(torch.bfloat16)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_queries_and_tables_with_strides_are_read_in_place(kernel: str) -> None:
+    batch = make_batch(PageLayout(1, 64, 64), 2, [10, 4], [100, 190])
+    expected = run(batch, kernel=kernel)
+    wide = torch.randn(14, 4, 64, device=DEVICE).to(torch.bfloat16)
     wide[:, 1:3] = batch.query
-    tables = torch.zeros(1, 9, dtype=torch.int32, device=DEVICE)
+    tables = torch.zeros(2, 9, dtype=torch.int32, device=DEVICE)
     tables[:, : batch.tables.shape[1]] = batch.tables
     strided = Batch(**{**vars(batch), "query": wide[:, 1:3], "tables": tables[:, : batch.tables.shape[1]]})
-    assert torch.equal(run(strided), expected)
+    assert torch.equal(run(strided, kernel=kernel), expected)
 
 
 def test_no_queries_give_an_empty_result() -> None:
@@ -143,7 +140,7 @@ def test_no_queries_give_an_empty_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["float32", "shape", "strides", "tables", "short tables", "out", "hopper", "unknown kernel"]
+    "kind", ["float32", "shape", "strides", "tables", "short tables", "out", "hopper", "unknown kernel", "window"]
 )
 def test_what_does_not_fit_is_refused(kind: str) -> None:
     batch = make_batch(PageLayout(1, 64, 64), 2, [4], [100])
@@ -163,10 +160,11 @@ def test_what_does_not_fit_is_refused(kind: str) -> None:
         out = torch.empty(4, 2, 32, device=DEVICE, dtype=torch.bfloat16)
     elif kind == "hopper":
         kernel, softcap = "hopper", 2.0
-    else:
+    elif kind == "unknown kernel":
         kernel = "cuda"
+    window = -1 if kind == "window" else 0
     with pytest.raises(AttentionError) as raised:
-        prefill(query, batch.cache, tables, plan, 1.0, out=out, kernel=kernel, softcap=softcap)
+        prefill(query, batch.cache, tables, plan, 1.0, out=out, kernel=kernel, softcap=softcap, window=window)
     assert raised.value.hint
 
 

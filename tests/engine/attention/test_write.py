@@ -98,6 +98,25 @@ def test_a_page_begun_by_few_tokens_takes_the_mean_of_the_page_before_in_the_sam
     assert torch.equal(layout.centres(cache)[0], layout.centres(cache)[1])
 
 
+@pytest.mark.parametrize("sharer_first", [False, True])
+def test_two_requests_that_share_a_page_which_the_same_call_fills(sharer_first: bool) -> None:
+    # A brings 64 + 5 tokens into blocks 1 and 2; B shares block 1 and brings 5 tokens into block 3
+    layout = PageLayout(1, 64, 64)
+    keys, values = numbers(74, layout)
+    keys += 300.0  # a wrong centre would saturate
+    slots = torch.cat([torch.arange(64, 133), torch.arange(192, 197)]).to(DEVICE)
+    previous = torch.tensor([-1] * 64 + [1] * 10, dtype=torch.int32, device=DEVICE)
+    if sharer_first:
+        order = torch.cat([torch.arange(69, 74), torch.arange(69)]).to(DEVICE)
+        keys, values, slots, previous = keys[order], values[order], slots[order], previous[order]
+    ours, theirs = stale_cache(layout, 4), stale_cache(layout, 4)
+    for kernel, cache in ((write, ours), (reference.write, theirs)):
+        kernel(cache, layout, keys, values, slots, previous)
+    assert_same(ours, layout, theirs)
+    assert torch.equal(layout.centres(ours)[1], layout.centres(ours)[2])
+    assert torch.equal(layout.centres(ours)[1], layout.centres(ours)[3])
+
+
 def test_the_centre_stays_while_a_page_grows() -> None:
     layout = PageLayout(1, 64, 64)
     keys, values = numbers(64, layout)
@@ -147,7 +166,10 @@ def test_no_tokens_change_nothing() -> None:
     assert (cache == 0x7F).all()
 
 
-@pytest.mark.parametrize("kind", ["shape", "strides", "slots", "previous", "integers"])
+REFUSED = ["shape", "strides", "slots", "strided slots", "previous", "wide previous", "float64"]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
 def test_what_does_not_fit_is_refused(kind: str) -> None:
     layout = PageLayout(1, 64, 64)
     cache = stale_cache(layout, 1)
@@ -159,9 +181,13 @@ def test_what_does_not_fit_is_refused(kind: str) -> None:
         values = torch.randn(4, 1, 128, device=DEVICE)[..., ::2]
     elif kind == "slots":
         slots = slots.to(torch.int32)
+    elif kind == "strided slots":
+        slots = torch.arange(8, device=DEVICE)[::2]
+    elif kind == "wide previous":
+        previous = torch.zeros(4, dtype=torch.int64, device=DEVICE)
     elif kind == "previous":
         previous = torch.zeros(3, dtype=torch.int32, device=DEVICE)
     else:
-        keys = keys.to(torch.int32)
+        keys = keys.double()
     with pytest.raises(AttentionError):
         write(cache, layout, keys, values, slots, previous)
