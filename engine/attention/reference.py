@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .layout import E4M3, E4M3_MAX, PageLayout, stored_order
-
-FEW = 16  # a page begun with fewer tokens takes its centre from the page before it
+from .layout import E4M3, E4M3_MAX, FEW, PageLayout, stored_order
 
 
 def quantise(keys: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:

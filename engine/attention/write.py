@@ -5,8 +5,7 @@ import triton
 import triton.language as tl
 
 from ..errors import AttentionError
-from .layout import PageLayout, check_device, check_vector
-from .reference import FEW
+from .layout import E4M3, FEW, PageLayout, check_device, check_vector
 
 _KINDS = (torch.float32, torch.bfloat16, torch.float16)
 _WINDOW = 32  # tokens of the stream that one program writes: whole sectors of the transposed values
@@ -47,7 +46,7 @@ def write(
         "WIDTH": triton.next_power_of_2(layout.head_dim),
         "RUN": layout.run_bytes,
     }
-    numbers, centres = cache.view(torch.float8_e4m3fn), cache.view(torch.bfloat16)
+    numbers, centres = cache.view(E4M3), cache.view(torch.bfloat16)
     # A page that this call fills has as many tokens: with fewer, none takes the centre of a page begun here.
     inherits = previous is not None
     together = not inherits or tokens < layout.page

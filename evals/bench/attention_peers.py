@@ -14,7 +14,7 @@ def to_fp8(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.clamp(-E4M3_MAX, E4M3_MAX).to(E4M3)
 
 
-def flash3(problem: Problem, page: int, fp8: bool, splits: int = 0) -> Run:
+def flash3(problem: Problem, page: int, fp8: bool) -> Run:
     """FlashAttention 3 over shuffled pages of `page` tokens; page 0 means one contiguous sequence, not paged."""
     from vllm.vllm_flash_attn.flash_attn_interface import flash_attn_varlen_func
 
@@ -32,7 +32,7 @@ def flash3(problem: Problem, page: int, fp8: bool, splits: int = 0) -> Run:
         "softmax_scale": problem.scale,
         "causal": True,
         "fa_version": 3,
-        "num_splits": splits,
+        "num_splits": 0,  # as many as its own heuristic takes
         "out": torch.empty_like(problem.query),
         **scales,
     }

@@ -84,4 +84,4 @@ if __name__ == "__main__":
         capability, head_dim = map(int, argument.split(":"))
         wanted = kernels(PageLayout(2, head_dim, 128), capability)
         found[argument] = {"allowed": SHARED[capability], **wanted}
-    print(json.dumps(found))  # noqa: T201
+    print(json.dumps(found))  # noqa: T201, what this process is for

@@ -1,5 +1,6 @@
 """Where the kernels run, with which random numbers, and how near to the oracle they must come."""
 
+import importlib
 import os
 import random
 
@@ -9,9 +10,8 @@ import torch
 ON_GPU = torch.cuda.is_available()
 if not ON_GPU:  # read when a kernel is defined, Triton's own too: before any import of Triton
     os.environ["TRITON_INTERPRET"] = "1"
-    import engine.attention.decode
-    import engine.attention.prefill
-    import engine.attention.write  # noqa: F401
+    for module in ("decode", "prefill", "write"):
+        importlib.import_module(f"engine.attention.{module}")
     from tests.engine.attention.interpreter import mend
 
     del os.environ["TRITON_INTERPRET"]
@@ -29,9 +29,8 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def seed(request: pytest.FixtureRequest) -> int:
+def seed() -> None:
     """Fresh random inputs each time; a failing test shows the seed, which KERNEL_TEST_SEED sets again."""
     number = int(os.environ.get("KERNEL_TEST_SEED", random.SystemRandom().randrange(2**31)))
     torch.manual_seed(number)
-    print(f"KERNEL_TEST_SEED={number}")  # noqa: T201
-    return number
+    print(f"KERNEL_TEST_SEED={number}")  # noqa: T201, pytest shows it beside a failure
