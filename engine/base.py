@@ -69,7 +69,8 @@ class EngineInfo:
     """What an engine runs. None means that the engine does not tell.
 
     `max_model_tokens` bounds prompt and completion together; `native_tokens` is what the model was trained
-    for; `kv_tokens` is how many tokens the KV cache holds for all requests, as the engine itself reports.
+    for; `attention` names who computes it, "fathom" or vLLM's name of one of its own; `kv_tokens` is how many tokens
+    the KV cache holds for all requests, as the engine itself reports.
     """
 
     model: str
@@ -78,6 +79,7 @@ class EngineInfo:
     max_model_tokens: int
     native_tokens: int | None = None
     dtype: str | None = None
+    attention: str | None = None
     kv_dtype: str | None = None
     kv_tokens: int | None = None
     kv_block_tokens: int | None = None

@@ -11,17 +11,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .attention import plugin
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
 from .errors import ContextError, EngineReplyError, EngineStartError, ModelDamagedError
 from .kv import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
 from .quiet import captured
-from .rope import plan_context, reach_tokens, vllm_overrides
+from .rope import plan_context, reach_tokens, text_config, vllm_overrides
 from .tokenizer import ChatTokenizer
 
-SUPPORTED_VLLM = "0.32"
 CPU = "cpu"
+FATHOM = "fathom"
 CPU_BLOCK_TOKENS = 128  # a page of vLLM's KV cache on a CPU
+FP8 = ("fp8", "fp8_e4m3")  # on a GPU fathom's own attention keeps these
 # One user, one question at a time: small batches keep the profiling run at the start short.
 _CPU_SEQUENCES = 4
 _GPU_SEQUENCES = 16
@@ -37,7 +39,9 @@ class EmbeddedSettings:
     """How to start vLLM.
 
     `needed_tokens` is the longest request of this run: it decides the RoPE scaling. `kv_cache_gib` bounds the KV
-    cache on a CPU; on a GPU `gpu_memory_utilization` does. `threads` 0 means all cores.
+    cache on a CPU; on a GPU `gpu_memory_utilization` does. `kv_dtype` "fp8" asks a GPU for centred FP8 pages and
+    fathom's attention, which a model that the kernels do not know gets from vLLM instead; a CPU keeps float32.
+    `threads` 0 means all cores.
     """
 
     needed_tokens: int
@@ -78,6 +82,7 @@ class EmbeddedEngine:
                 imported = time.monotonic()
                 on_stage(f"starting {model.name}")
                 device = device_name()
+                plugin.register()
                 arguments = self._arguments(model, settings, gpu=device != CPU)
                 self._engine: Any = LLMEngine.from_engine_args(arguments)
                 self._tokenizer = tokenizer or ChatTokenizer(model.folder)
@@ -96,7 +101,6 @@ class EmbeddedEngine:
             "model": str(model.folder),
             "max_model_len": -1,  # as long as the plan's config and the memory for the KV cache allow
             "hf_overrides": vllm_overrides(model.config, self._plan),
-            "kv_cache_dtype": settings.kv_dtype,
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
             "seed": 0,
@@ -105,6 +109,8 @@ class EmbeddedEngine:
             return EngineArgs(
                 **common,
                 dtype="auto",
+                kv_cache_dtype=settings.kv_dtype,
+                attention_backend=plugin.BACKEND if settings.kv_dtype in FP8 else None,
                 gpu_memory_utilization=settings.gpu_memory_utilization,
                 max_num_seqs=_GPU_SEQUENCES,
                 compilation_config=_GPU_COMPILATION,
@@ -122,6 +128,8 @@ class EmbeddedEngine:
         cache = config.cache_config
         dtype = str(config.model_config.dtype).removeprefix("torch.")
         kv_dtype = dtype if cache.cache_dtype == "auto" else str(cache.cache_dtype)
+        attention = _attention(config)
+        page = int(cache.block_size) if attention == FATHOM else None
         return EngineInfo(
             model=model.name,
             backend="vllm",
@@ -129,10 +137,11 @@ class EmbeddedEngine:
             max_model_tokens=int(config.model_config.max_model_len),
             native_tokens=self._plan.native_tokens,
             dtype=dtype,
+            attention=attention,
             kv_dtype=kv_dtype,
             kv_tokens=int(cache.num_gpu_blocks) * int(cache.block_size),
             kv_block_tokens=int(cache.block_size),
-            kv_bytes_per_token=_bytes_per_token(model, kv_dtype),
+            kv_bytes_per_token=_bytes_per_token(model, kv_dtype, page),
             rope=self._plan.scaling,
             start_s=start,
         )
@@ -247,32 +256,57 @@ def _environment(settings: EmbeddedSettings) -> None:
 def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
     """What EmbeddedEngine would say of itself, without starting it; requests are cut to the model's reach.
 
-    On a GPU the size of the KV cache is known only once vLLM has measured the memory, so `kv_tokens` is None.
+    On a GPU the size of the KV cache is known only once vLLM has measured the memory, so `kv_tokens` is None, and
+    `attention` only where it is to be fathom's.
     """
     plan = plan_context(model.config, min(settings.needed_tokens, reach_tokens(model.config)))
     device = device_name()
     cpu = device == CPU
-    per_token = _bytes_per_token(model, "float32") if cpu else None
-    cache = kv_tokens(settings.kv_cache_gib * GIB, per_token, CPU_BLOCK_TOKENS) if per_token else None
+    dtype = "float32" if cpu else _weights_dtype(model)
+    kv_dtype, attention, page = dtype, None, CPU_BLOCK_TOKENS if cpu else None
+    if not cpu and settings.kv_dtype != "auto":
+        kv_dtype = settings.kv_dtype
+    if not cpu and kv_dtype in FP8:
+        from .attention.fit import misfits
+        from .attention.layout import PREFERRED_PAGE
+
+        attention, page = (None, None) if misfits(model.config) else (FATHOM, PREFERRED_PAGE)
+    per_token = _bytes_per_token(model, kv_dtype, page if attention else None) if kv_dtype else None
+    cache = kv_tokens(settings.kv_cache_gib * GIB, per_token, CPU_BLOCK_TOKENS) if cpu and per_token else None
     return EngineInfo(
         model=model.name,
         backend="vllm",
         device=device,
         max_model_tokens=min(plan.max_model_tokens, cache or plan.max_model_tokens),
         native_tokens=plan.native_tokens,
-        dtype="float32" if cpu else None,
-        kv_dtype="float32" if cpu else None,
+        dtype=dtype,
+        attention=attention,
+        kv_dtype=kv_dtype,
         kv_tokens=cache,
-        kv_block_tokens=CPU_BLOCK_TOKENS if cpu else None,
+        kv_block_tokens=page,
         kv_bytes_per_token=per_token,
         rope=plan.scaling,
     )
 
 
-def _bytes_per_token(model: ModelFiles, dtype: str) -> int | None:
+def _weights_dtype(model: ModelFiles) -> str | None:
+    """The 16-bit type that vLLM will keep a model's weights in on a GPU; None where it decides for itself."""
+    inner = text_config(model.config)
+    declared = str(inner.get("dtype") or inner.get("torch_dtype"))
+    return declared if declared in ("bfloat16", "float16") else None
+
+
+def _attention(config: Any) -> str | None:
+    """Who computes attention in this vLLM: "fathom", or vLLM's names where layers differ joined by commas."""
+    layers = config.compilation_config.static_forward_context.values()
+    found = {layer.get_attn_backend().get_name() for layer in layers if hasattr(layer, "get_attn_backend")}
+    return ", ".join(sorted(FATHOM if name == plugin.BACKEND else name for name in found)) or None
+
+
+def _bytes_per_token(model: ModelFiles, dtype: str, centred_page: int | None = None) -> int | None:
     """KV bytes of a token, None for attention that the arithmetic does not know."""
     try:
-        return kv_bytes_per_token(model.config, dtype)
+        return kv_bytes_per_token(model.config, dtype, centred_page)
     except (ModelDamagedError, KeyError):
         return None
 

@@ -76,7 +76,7 @@ class EngineSettings(_Section):
     model: str | None = Field(default=None, min_length=1)
     url: str | None = None
     kv_cache_gib: int = Field(default=2, ge=1)
-    kv_dtype: str = "auto"
+    kv_cache: str = Field(default="auto", min_length=1)
     gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)
     threads: int = Field(default=0, ge=0)
     temperature: float = Field(default=0.0, ge=0, le=2)

@@ -2,13 +2,15 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+from engine.embedded import FP8
 from engine.errors import EngineError
 from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
 from indexes.collection import Collection, find_collection
@@ -103,7 +105,20 @@ def _engine(config: Config, deep: bool) -> Finding:
     if damaged:
         hint = f"remove {model.folder} and run: fathom models pull {name}"
         return Finding("model", Health.PROBLEM, f"{name}: {', '.join(damaged)} do not match their sha256", hint)
+    if config.engine.kv_cache in FP8 and (reasons := _misfits(model.config)):
+        found = f"{name} in {model.folder}; fathom's attention does not serve it: {'; '.join(reasons)}"
+        hint = 'its FP8 cache would be vLLM\'s own; kv_cache = "auto" keeps 16 bits'
+        return Finding("model", Health.WARNING, found, hint)
     return Finding("model", Health.OK, f"{name} in {model.folder}")
+
+
+def _misfits(config: Mapping[str, Any]) -> list[str]:
+    """Why an FP8 cache would not be fathom's; empty where it is, or where torch is missing and nothing is known."""
+    try:
+        from engine.attention.fit import misfits
+    except ImportError:
+        return []
+    return misfits(config)
 
 
 def _disk() -> Finding:

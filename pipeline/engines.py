@@ -57,7 +57,10 @@ def engine_source(settings: EngineSettings) -> EngineSource:
 
 def speed_profile(info: EngineInfo) -> SpeedProfile:
     """Where the prefill speed of an engine is kept."""
-    return SpeedProfile(cache_folder() / "profiles", info.model, info.device, info.kv_dtype or "auto")
+    cache = info.kv_dtype or "auto"
+    if info.attention == "fathom":
+        cache += "-fathom"
+    return SpeedProfile(cache_folder() / "profiles", info.model, info.device, cache)
 
 
 class RunningSource:
@@ -131,6 +134,6 @@ class EmbeddedSource:
             needed_tokens,
             self._settings.kv_cache_gib,
             self._settings.gpu_memory_utilization,
-            self._settings.kv_dtype,
+            self._settings.kv_cache,
             self._settings.threads,
         )

@@ -102,6 +102,10 @@ def engine_line(info: EngineInfo) -> str:
         parts.append(f"{info.rope.kind} ×{info.rope.factor:g}")
     if info.kv_tokens is not None:
         parts.append(f"KV cache {info.kv_tokens:,} tokens" + (f" in {info.kv_dtype}" if info.kv_dtype else ""))
+    if info.kv_block_tokens is not None and info.kv_bytes_per_token is not None:
+        parts.append(f"pages of {info.kv_block_tokens} tokens, {info.kv_bytes_per_token:,} bytes a token")
+    if info.attention:
+        parts.append(f"attention by {info.attention}")
     if not info.exact_tokens:
         parts.append("token counts are estimates")
     return ", ".join(parts)

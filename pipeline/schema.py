@@ -83,6 +83,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "max_model_tokens": "Tokens of prompt and answer together that one request may have.",
         "native_tokens": "The length that the model was trained for.",
         "dtype": "The type of the weights.",
+        "attention": "Who computes attention: fathom, or vLLM's name of one of its own; null where it is not known.",
         "kv_dtype": "The type of the KV cache.",
         "kv_tokens": "Tokens that the KV cache holds for all requests.",
         "kv_block_tokens": "Tokens of one block of the KV cache.",

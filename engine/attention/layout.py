@@ -19,8 +19,10 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import AttentionError
+from ..kv import centred_head_bytes
 
 PAGES = (64, 128)
+PREFERRED_PAGE = 128
 HEAD_DIMS = (64, 96, 128, 256)
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0
@@ -47,7 +49,7 @@ class PageLayout:
     @property
     def token_bytes(self) -> int:
         """Bytes of a token in one KV head: two e4m3 vectors and its share of the centre, rounded up."""
-        return 2 * self.head_dim + -(-2 * self.head_dim // self.page)
+        return centred_head_bytes(self.head_dim, self.page)
 
     @property
     def run_bytes(self) -> int:

@@ -61,6 +61,22 @@ def write(
     )
 
 
+def previous_blocks(
+    tables: torch.Tensor, query_starts: torch.Tensor, context_lengths: torch.Tensor, page: int, out: torch.Tensor
+) -> None:
+    """Fills `out` int32 [tokens] with what `write` takes as `previous`, on the device and without waiting for it.
+
+    `tables` int32 [sequences, pages] are block tables, `query_starts` int32 [sequences + 1] says where each sequence's
+    new tokens start in the batch, `context_lengths` int32 [sequences] count them too. Only tokens that begin a page are
+    written, because no other is read.
+    """
+    sequences = context_lengths.shape[0]
+    if sequences:
+        _previous_blocks[(sequences,)](
+            tables, tables.stride(0), query_starts, context_lengths, out, PAGE=page, NEAR=128, num_warps=1
+        )  # fmt: skip
+
+
 def _check(
     layout: PageLayout,
     keys: torch.Tensor,
@@ -85,6 +101,20 @@ def _check(
             f"keys on {keys.device}, values on {values.device}, cache on {device}", "one device for all"
         )
     return int(slots.shape[0])
+
+
+@triton.jit
+def _previous_blocks(tables, table_stride, query_starts, context_lengths, out, PAGE: tl.constexpr, NEAR: tl.constexpr):
+    """The block before each page that one sequence's new tokens begin."""
+    sequence = tl.program_id(0).to(tl.int64)
+    start, context = tl.load(query_starts + sequence), tl.load(context_lengths + sequence)
+    first = context - (tl.load(query_starts + sequence + 1) - start)
+    stop = tl.cdiv(context, PAGE)
+    for begin in range(tl.cdiv(first, PAGE), stop, NEAR):
+        page = begin + tl.arange(0, NEAR)
+        inside = page < stop
+        before = tl.load(tables + sequence * table_stride + page - 1, mask=inside & (page > 0), other=-1)
+        tl.store(out + start + page * PAGE - first, before, mask=inside)
 
 
 @triton.jit(do_not_specialize=["tokens"])

@@ -1,0 +1,52 @@
+"""Which models the kernels can serve, told from a model's configuration before anything is loaded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..rope import text_config
+from .layout import HEAD_DIMS
+from .plan import MOST_HEADS_A_GROUP
+
+_LAYERS = {"full_attention", "sliding_attention"}
+# Fields of a configuration that mean another attention than causal softmax over every earlier token or a window.
+_OTHER = {
+    "kv_lora_rank": "latent attention (MLA)",
+    "attention_chunk_size": "chunked local attention",
+    "alibi": "ALiBi",
+    "is_encoder_decoder": "an encoder beside the decoder",
+    "block_configs": "layers of different sizes",
+    "global_head_dim": "heads of different sizes",
+    "ssm_state_size": "state-space layers",
+    "mamba_d_state": "state-space layers",
+    "linear_num_key_heads": "linear attention layers",
+    "index_topk": "sparse attention",
+}
+_WITH_SINKS = {"gpt_oss", "mimo_v2_flash", "mimo_v2"}
+
+
+def misfits(config: Mapping[str, Any]) -> list[str]:
+    """Why the kernels cannot serve a model with this Hugging Face configuration; empty where they can.
+
+    The answer holds for all layers of the model, because a model is served by one backend or by another.
+    """
+    inner = text_config(config)
+    reasons = [what for key, what in _OTHER.items() if inner.get(key)]
+    if inner.get("position_embedding_type") == "alibi":
+        reasons.append("ALiBi")
+    if inner.get("model_type") in _WITH_SINKS:
+        reasons.append("attention sinks")
+    reasons += [f"layers of type {kind}" for kind in sorted(set(inner.get("layer_types") or ()) - _LAYERS)]
+    if reasons:
+        return reasons
+    heads, hidden = inner.get("num_attention_heads"), inner.get("hidden_size")
+    if not isinstance(heads, int) or heads < 1:
+        return [f"num_attention_heads is {heads!r}"]
+    kv_heads = inner.get("num_key_value_heads") or heads
+    head_dim = inner.get("head_dim") or (hidden // heads if isinstance(hidden, int) else None)
+    if head_dim not in HEAD_DIMS:
+        reasons.append(f"heads of {head_dim} (the kernels know {', '.join(map(str, HEAD_DIMS))})")
+    if heads % kv_heads or heads // kv_heads > MOST_HEADS_A_GROUP:
+        reasons.append(
+            f"{heads} query heads over {kv_heads} KV heads (the kernels take up to {MOST_HEADS_A_GROUP} each)"
+        )
+    return reasons

@@ -1,0 +1,245 @@
+"""The backend inside vLLM's interface: steps of a server against float64, in Triton's interpreter where no GPU is."""
+
+from importlib.metadata import entry_points
+
+import pytest
+import torch
+from vllm.v1.attention.backend import AttentionCGSupport
+from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
+from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts
+from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheLayout, KVQuantMode, SlidingWindowSpec
+from vllm.v1.worker.utils import customize_attention_spec, select_common_block_size
+
+from engine.attention import plugin
+from engine.attention.backend import FathomBackend, FathomMetadataBuilder, layout_of, page_of
+from engine.attention.layout import HEAD_DIMS, PageLayout
+from engine.attention.selection import Selection
+from engine.errors import AttentionError
+from tests.engine.attention.batches import SHORT_CONTEXT
+from tests.engine.attention.conftest import DEVICE
+from tests.engine.attention.serving import Served, spec_of, vllm_settings
+
+
+def test_the_package_tells_vllm_of_the_plugin() -> None:
+    found = [point for point in entry_points(group="vllm.general_plugins") if point.name == "fathom"]
+    assert [point.value for point in found] == ["engine.attention.plugin:register"]
+    assert found[0].load() is plugin.register
+
+
+@pytest.fixture
+def custom() -> object:
+    """vLLM's name for backends from outside, free before and after."""
+    member = AttentionBackendEnum.CUSTOM
+    member.clear_override()
+    yield member
+    member.clear_override()
+
+
+def test_the_plugin_registers_the_selection_as_often_as_it_is_called(custom: AttentionBackendEnum) -> None:
+    for _ in range(2):
+        plugin.register()
+        assert custom.get_class() is Selection
+
+
+def test_another_backends_name_is_not_taken(custom: AttentionBackendEnum, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_backend(custom, "somebody.Elses")
+    said: list[str] = []
+    monkeypatch.setattr(plugin._log, "warning", lambda text, *args: said.append(text % args))
+    plugin.register()
+    assert custom.get_path() == "somebody.Elses"
+    assert said == [
+        "the attention backend CUSTOM is somebody.Elses already: fathom's is not registered; VLLM_PLUGINS=fathom "
+        "leaves other plugins out"
+    ]
+
+
+def test_another_version_of_vllm_is_left_alone(custom: AttentionBackendEnum, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("vllm.__version__", "0.33.1")
+    monkeypatch.setattr(plugin._log, "warning", lambda text, *args: said.append(text % args))
+    plugin.register()
+    assert not custom.is_overridden()
+    assert said == ["fathom's attention is for vLLM 0.32, this is 0.33.1: not registered"]
+
+
+@pytest.mark.parametrize("block", [64, 128, 192, 256, 512])
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_a_block_of_vllm_is_whole_pages_of_ours(head_dim: int, block: int) -> None:
+    spec = spec_of(3, head_dim, block)
+    page = select_common_block_size(block, [FathomBackend], [spec])
+    assert page == page_of(block)
+    assert spec.page_size_bytes == block // page * 3 * PageLayout(3, head_dim, page).run_bytes
+    assert layout_of(spec) == layout_of(spec.copy_with_new_block_size(page))
+    assert spec.get_block_stride_alignment() in (1, 3 * PageLayout(3, head_dim, page).run_bytes)
+
+
+def test_the_spec_of_a_window_counts_the_centre_too() -> None:
+    spec = SlidingWindowSpec(
+        block_size=1, num_kv_heads=2, head_size=128, dtype=torch.uint8, sliding_window=512,
+        kv_quant_mode=KVQuantMode.FP8_PER_TENSOR,
+    )  # fmt: skip
+    assert FathomBackend.customize_spec(spec).real_page_size_bytes == 2 * 258
+
+
+def test_other_caches_keep_their_spec() -> None:
+    spec = FullAttentionSpec(block_size=128, num_kv_heads=2, head_size=128, dtype=torch.bfloat16)
+    assert FathomBackend.customize_spec(spec) is spec
+    once = spec_of(2, 128, 128)
+    assert FathomBackend.customize_spec(once) is once
+    assert customize_attention_spec(FathomBackend, once) == once
+
+
+def test_blocks_are_of_128_unless_the_user_says_a_multiple() -> None:
+    assert [FathomBackend.get_preferred_block_size(size) for size in (16, 64, 128, 256)] == [128, 128, 128, 256]
+    assert [FathomBackend.supports_block_size(size) for size in (None, 16, 64, 96, 128, 192)] == [
+        True, False, True, False, True, True,
+    ]  # fmt: skip
+
+
+def test_layers_lie_apart_and_heads_in_one_piece() -> None:
+    assert get_supported_kv_cache_layouts([FathomBackend]) == [KVCacheLayout.LBHNC]
+    other = torch.zeros(2, 128, 3, 130, dtype=torch.uint8).transpose(1, 2)
+    served = Served(heads=3)
+    served.cache = other.to(DEVICE)
+    with pytest.raises(AttentionError, match=r"vLLM.s cache is \[2, 3, 128, 130\] with strides"):
+        served.step([(served.request(1), 1)])
+
+
+def test_a_prompt_in_odd_chunks_then_decode_over_a_pages_edge() -> None:
+    served = Served()
+    request = served.request(5, 2, 9)
+    for new in (77, 1, 130, 45, 1, 1, 1, 1):
+        _, errors = served.step([(request, new)])
+        assert errors[0] < SHORT_CONTEXT
+    assert request.tokens == 257
+
+
+def test_decodes_and_prefills_in_one_step() -> None:
+    served = Served(heads=1, group=6, head_dim=128, block=64)
+    first, second, third = served.request(1, 2), served.request(3, 4), served.request(5)
+    served.step([(first, 63), (second, 90)])
+    metadata, errors = served.step([(first, 1), (second, 1), (third, 40)])
+    assert (metadata.decodes, metadata.tokens_a_decode, metadata.plan is not None) == (2, 1, True)
+    assert max(errors) < SHORT_CONTEXT
+    metadata, errors = served.step([(first, 1), (second, 1), (third, 1)])
+    assert (metadata.decodes, metadata.plan) == (3, None)
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_a_prefix_that_another_request_wrote() -> None:
+    served = Served()
+    first = served.request(7, 3, 6)
+    served.step([(first, 300)])
+    second = served.request(7, 3, 8)
+    second.keys, second.values = first.keys[:256], first.values[:256]
+    _, errors = served.step([(second, 5)])
+    assert errors[0] < SHORT_CONTEXT
+    _, errors = served.step([(first, 1), (second, 1)])
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_blocks_of_a_preempted_request_serve_another() -> None:
+    served = Served()
+    first = served.request(4, 1)
+    served.step([(first, 200)])
+    second = served.request(1, 4)
+    _, errors = served.step([(second, 131)])
+    assert errors[0] < SHORT_CONTEXT
+    again = served.request(2, 3)  # the first one comes back, recomputed elsewhere
+    _, errors = served.step([(second, 1), (again, 201)])
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_a_captured_batch_with_places_left() -> None:
+    served = Served()
+    requests = [served.request(1, 2), served.request(3, 4)]
+    served.step([(requests[0], 100), (requests[1], 128)])
+    address = served.builder.previous.data_ptr()
+    metadata, errors = served.step([(request, 1) for request in requests], padded=2)
+    assert (metadata.tokens, metadata.decodes, metadata.plan) == (4, 4, None)
+    assert metadata.previous.data_ptr() == address
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_drafts_are_verified_together_and_rejected_ones_forgotten() -> None:
+    served = Served(drafts=3, group=3)
+    requests = [served.request(1, 2), served.request(3, 4)]
+    served.step([(requests[0], 123), (requests[1], 50)])
+    metadata, errors = served.step([(request, 4) for request in requests])
+    assert (metadata.decodes, metadata.tokens_a_decode, metadata.plan) == (2, 4, None)
+    assert max(errors) < SHORT_CONTEXT
+    for request in requests:  # two of the drafts were wrong; one request's began a page
+        request.keys, request.values = request.keys[:-2], request.values[:-2]
+    _, errors = served.step([(request, 4) for request in requests])
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_lengths_that_the_host_overestimates_are_read_from_the_device() -> None:
+    served = Served(drafts=3)
+    one, two, three = served.request(1, 2), served.request(3, 4), served.request(5, 6)
+    served.step([(one, 70), (two, 90), (three, 20)])
+    one.upper_bound = two.upper_bound = 3
+    metadata, errors = served.step([(one, 4), (two, 2), (three, 60)])
+    assert metadata.decodes == 1
+    assert metadata.plan is not None
+    assert sorted(metadata.plan.tiles[:, 4].tolist()) == [80, 92]
+    assert max(errors) < SHORT_CONTEXT
+
+
+def test_verification_that_no_program_can_take_goes_to_prefill() -> None:
+    assert FathomMetadataBuilder.get_cudagraph_support(vllm_settings(32, 3), spec_of(2, 64, 128)) == (
+        AttentionCGSupport.UNIFORM_BATCH
+    )
+    assert FathomMetadataBuilder.get_cudagraph_support(vllm_settings(32, 8), spec_of(2, 64, 128)) == (
+        AttentionCGSupport.UNIFORM_SINGLE_TOKEN_DECODE
+    )
+    served = Served(heads=1, group=16, drafts=8)
+    request = served.request(1, 2)
+    served.step([(request, 30)])
+    metadata, errors = served.step([(request, 9)])
+    assert (metadata.decodes, metadata.plan is not None) == (0, True)
+    assert errors[0] < SHORT_CONTEXT
+
+
+@pytest.mark.parametrize("options", [{"sliding_window": 50}, {"logits_soft_cap": 30.0}], ids=["window", "softcap"])
+def test_windows_and_soft_caps(options: dict[str, float]) -> None:
+    served = Served(options=options)
+    request = served.request(1, 2)
+    for new in (140, 1, 1):
+        _, errors = served.step([(request, new)])
+        assert errors[0] < SHORT_CONTEXT
+
+
+@pytest.mark.parametrize(("block", "page"), [(64, 64), (256, 128), (192, 64)])
+def test_blocks_of_other_sizes(block: int, page: int) -> None:
+    served = Served(block=block, kernel_block=page, blocks=3)
+    request = served.request(*(2, 0, 1, 3)[: 3 * block // page])
+    for new in (page + 9, 1):
+        _, errors = served.step([(request, new)])
+        assert errors[0] < SHORT_CONTEXT
+
+
+def test_a_layer_that_shares_anothers_cache_writes_nothing() -> None:
+    served = Served(options={"kv_sharing_target_layer_name": "layer.0"})
+    request = served.request(1)
+    served.cache.zero_()  # as another layer left it
+    before = served.cache.clone()
+    metadata, _ = served.step([(request, 3)])
+    assert torch.equal(served.cache, before)
+    assert metadata.tokens == 3
+
+
+def test_without_a_batch_the_output_is_zeros() -> None:
+    served = Served()
+    query = torch.randn(4, 4, 64, device=DEVICE)
+    output = torch.full_like(query, torch.nan)
+    assert served.impl.forward(None, query, query, query, torch.empty(0), None, output).eq(0).all()
+
+
+def test_what_the_layers_cannot_do_is_said() -> None:
+    with pytest.raises(AttentionError, match="ALiBi"):
+        Served(options={"alibi_slopes": [1.0]})
+    served = Served()
+    one = torch.ones(1)
+    with pytest.raises(NotImplementedError):
+        served.impl.forward(None, one, one, one, one, None, one, output_scale=one)
