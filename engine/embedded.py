@@ -28,7 +28,7 @@ FP8 = ("fp8", "fp8_e4m3")  # on a GPU fathom's own attention keeps these
 _CPU_SEQUENCES = 4
 _GPU_SEQUENCES = 16
 # CUDA graphs for decode and no torch.compile: a minute less at the start, decode within a tenth (docs/results.md).
-_GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
 _CPU_BATCHED_TOKENS = 1024
 # A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
@@ -113,7 +113,7 @@ class EmbeddedEngine:
                 attention_backend=plugin.BACKEND if settings.kv_dtype in FP8 else None,
                 gpu_memory_utilization=settings.gpu_memory_utilization,
                 max_num_seqs=_GPU_SEQUENCES,
-                compilation_config=_GPU_COMPILATION,
+                compilation_config=GPU_COMPILATION,
             )
         return EngineArgs(
             **common,

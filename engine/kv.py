@@ -11,7 +11,7 @@ DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "fp8": 1, "fp8_e4m3": 
 
 
 def centred_head_bytes(head_dim: int, page_tokens: int) -> int:
-    """Bytes of one token in one KV head of a centred FP8 page: two e4m3 vectors and its share of the page's bf16 centre,
+    """Bytes of a token in one KV head of a centred FP8 page: two e4m3 vectors and its share of the page's bf16 centre,
     rounded up to whole bytes."""
     return 2 * head_dim + -(-2 * head_dim // page_tokens)
 

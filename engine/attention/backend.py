@@ -1,4 +1,4 @@
-"""fathom's attention as a backend of vLLM 0.32: centred FP8 pages in vLLM's paged cache, written and read by our kernels.
+"""fathom's attention as a backend of vLLM 0.32: centred FP8 pages in vLLM's paged cache, our kernels over them.
 
 A step of vLLM is a batch of decoding requests, a few tokens each, followed by prefills. The builder looks at the batch
 once for all layers; the implementation writes a layer's new keys and values, then decodes and prefills. Decode can be
@@ -70,6 +70,19 @@ class FathomMetadata(AttentionMetadata):
     plan: PrefillPlan | None
 
 
+def warm_up(layout: PageLayout, dtype: torch.dtype, device: torch.device) -> None:
+    """Compiles the forms of `write` that depend on the number of tokens, so that no request waits for it.
+
+    vLLM's own warm-up and the capture of graphs run the other kernels.
+    """
+    cache = layout.allocate(32, device)
+    for tokens in (1, 2 * layout.page, 1100):
+        numbers = torch.zeros(tokens, 3 * layout.heads, layout.head_dim, dtype=dtype, device=device)
+        keys, values = numbers[:, : layout.heads], numbers[:, layout.heads : 2 * layout.heads]
+        slots = torch.arange(tokens, device=device) % (32 * layout.page)
+        write(cache, layout, keys, values, slots, torch.full_like(slots, -1, dtype=torch.int32))
+
+
 class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
     """Splits a batch into decodes of equal length and the rest, and lays out the rest for the prefill kernel."""
 
@@ -91,6 +104,8 @@ class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
         captured = vllm_config.compilation_config.max_cudagraph_capture_size or 0
         tokens = max(vllm_config.scheduler_config.max_num_batched_tokens, captured)
         self.previous = torch.full((tokens,), -1, dtype=torch.int32, device=device)
+        if device.type == "cuda":
+            warm_up(self.layout, vllm_config.model_config.dtype, device)
 
     @classmethod
     def get_cudagraph_support(cls, vllm_config: VllmConfig, kv_cache_spec: AttentionSpec) -> AttentionCGSupport:

@@ -1,4 +1,4 @@
-"""Which backend the name CUSTOM stands for: fathom's where it serves the whole model, else the one vLLM would choose."""
+"""What the name CUSTOM stands for: fathom's backend where it serves the whole model, else the one vLLM would choose."""
 
 import logging
 from typing import Any, ClassVar

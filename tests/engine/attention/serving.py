@@ -1,4 +1,4 @@
-"""vLLM's part of a step, played by hand: block tables, slots and lengths as its model runner gives them to a backend."""
+"""vLLM's part of a step, played by hand: block tables, slots and lengths as its model runner gives a backend."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
