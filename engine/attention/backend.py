@@ -24,7 +24,7 @@ from vllm.v1.kv_cache_interface import AttentionSpec, KVCacheLayout, KVQuantMode
 
 from ..errors import AttentionError
 from .decode import decode
-from .layout import FIRST_CAPABILITY, HEAD_DIMS, PAGES, PREFERRED_PAGE, PageLayout
+from .layout import FEW, FIRST_CAPABILITY, HEAD_DIMS, PAGES, PREFERRED_PAGE, PageLayout
 from .plan import PrefillPlan, group_size, plan_prefill
 from .plugin import BACKEND
 from .prefill import prefill
@@ -57,12 +57,13 @@ class FathomMetadata(AttentionMetadata):
     """One step's batch. Requests are in vLLM's order, decodes first; tensors are on the device.
 
     `tokens` counts the batch's tokens, padding of a captured graph included; `slots` int64 and `previous` int32 are
-    [tokens] as `write` takes them. `tables` int32 [requests, pages], `contexts` int32 [requests].
+    [tokens] as `write` takes them, `previous` None where no page begins with few tokens. `tables` int32
+    [requests, pages], `contexts` int32 [requests].
     """
 
     tokens: int
     slots: torch.Tensor
-    previous: torch.Tensor
+    previous: torch.Tensor | None
     tables: torch.Tensor
     contexts: torch.Tensor
     decodes: int
@@ -80,7 +81,8 @@ def warm_up(layout: PageLayout, dtype: torch.dtype, device: torch.device) -> Non
         numbers = torch.zeros(tokens, 3 * layout.heads, layout.head_dim, dtype=dtype, device=device)
         keys, values = numbers[:, : layout.heads], numbers[:, layout.heads : 2 * layout.heads]
         slots = torch.arange(tokens, device=device) % (32 * layout.page)
-        write(cache, layout, keys, values, slots, torch.full_like(slots, -1, dtype=torch.int32))
+        for previous in (None, torch.full_like(slots, -1, dtype=torch.int32)):
+            write(cache, layout, keys, values, slots, previous)
 
 
 class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
@@ -129,8 +131,12 @@ class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
         each = int(lengths[0]) if decodes else 0
         if decodes * each != decode_tokens:  # requests without tokens among them
             decodes, decode_tokens, each = 0, 0, 0
-        previous = self.previous[:tokens]
-        previous_blocks(common.block_table_tensor, common.query_start_loc, common.seq_lens, self.layout.page, previous)
+        previous = None
+        if decode_tokens == tokens or self._begins_with_few(common, lengths):
+            previous = self.previous[:tokens]
+            previous_blocks(
+                common.block_table_tensor, common.query_start_loc, common.seq_lens, self.layout.page, previous
+            )
         return FathomMetadata(
             tokens,
             common.slot_mapping[:tokens],
@@ -141,6 +147,14 @@ class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
             each,
             self._plan(common, lengths, decodes) if decode_tokens < tokens else None,
         )
+
+    def _begins_with_few(self, common: CommonAttentionMetadata, lengths: torch.Tensor) -> bool:
+        """Whether some page may take its centre from the one before it, because few of its tokens are here."""
+        contexts = common.seq_lens_cpu_upper_bound
+        if contexts is None or self.speculates:
+            return True
+        last = contexts[: len(lengths)].numpy() % self.layout.page
+        return bool(((last > 0) & (last < FEW) & (last <= lengths.numpy())).any())
 
     def _plan(self, common: CommonAttentionMetadata, lengths: torch.Tensor, decodes: int) -> PrefillPlan:
         contexts = common.seq_lens_cpu_upper_bound
@@ -212,7 +226,8 @@ class FathomImpl(AttentionImpl[FathomMetadata]):
         cache = pages_in(kv_cache, layout)
         tokens = batch.tokens
         if self.writes:
-            write(cache, layout, key[:tokens], value[:tokens], batch.slots, batch.previous)
+            apart = batch.plan is None and batch.tokens_a_decode == 1
+            write(cache, layout, key[:tokens], value[:tokens], batch.slots, batch.previous, apart=apart)
         decoded = batch.decodes * batch.tokens_a_decode
         if batch.decodes:
             decode(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ..errors import AttentionError
@@ -68,22 +69,21 @@ def plan_prefill(
                 f"sequence {sequence} has {queries} query tokens in a context of {context}",
                 "a context counts the query tokens too",
             )
-    lengths = torch.tensor(query_lengths, dtype=torch.int64)
-    contexts = torch.tensor(context_lengths, dtype=torch.int64)
+    lengths, contexts = np.array(query_lengths, np.int64), np.array(context_lengths, np.int64)
     height = TILE_ROWS.get(layout.head_dim, OTHER_TILE_ROWS)
     count = -(-lengths * group // height)
-    sequence = torch.repeat_interleave(torch.arange(len(lengths)), count)
-    rows = (torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]) * height
-    first = (lengths.cumsum(0) - lengths)[sequence]
-    queries, context = lengths[sequence], contexts[sequence]
-    keys = (context - queries + (rows + height - 1) // group + 1).minimum(context)
+    owner = np.arange(len(lengths)).repeat(count)
+    rows = (np.arange(len(owner)) - (count.cumsum() - count)[owner]) * height
+    queries, context = lengths[owner], contexts[owner]
+    keys = np.minimum(context - queries + (rows + height - 1) // group + 1, context)
     if window:
-        keys = keys.clamp(max=window + height // group)
-    order = keys.sort(descending=True, stable=True).indices
-    tiles = torch.stack([sequence, rows, first, queries, context], 1)[order].to(torch.int32).contiguous()
-    longest = int(contexts.max()) if len(contexts) else 0
+        keys = np.minimum(keys, window + height // group)
+    first = (lengths.cumsum() - lengths)[owner]
+    heaviest = np.argsort(-keys, kind="stable")
+    columns = np.stack([owner, rows, first, queries, context], 1)[heaviest]
+    tiles = torch.from_numpy(columns.astype(np.int32))
     if torch.device(device).type == "cuda":  # a copy from pageable memory would wait for the GPU
         tiles = tiles.pin_memory()
-    pages = -(-longest // layout.page)
+    pages = -(-int(contexts.max(initial=0)) // layout.page)
     tiles = tiles.to(device, non_blocking=True)
     return PrefillPlan(layout, query_heads, int(lengths.sum()), len(lengths), pages, height, tiles)

@@ -19,6 +19,8 @@ def write(
     values: torch.Tensor,
     slots: torch.Tensor,
     previous: torch.Tensor | None = None,
+    *,
+    apart: bool = False,
 ) -> None:
     """Puts keys and values [T, heads, D], float32, bf16 or float16, into the pages of `cache`, in place.
 
@@ -29,6 +31,9 @@ def write(
     of the keys that this call brings for the page. Where that is fewer than 16, it is the centre of the sequence's
     preceding page, which `previous` int32 [T] names by block (−1: none; without `previous` the mean of what is there).
     That page may be written by the same call, for this sequence or for another that shares it.
+
+    `apart` promises that no two tokens of the call lie in one page, as in a decode step of one token each; one launch
+    then does what takes two or three.
 
     Raises AttentionError for shapes, dtypes or strides that do not fit the layout.
     """
@@ -47,6 +52,12 @@ def write(
         "RUN": layout.run_bytes,
     }
     numbers, centres = cache.view(E4M3), cache.view(torch.bfloat16)
+    if apart:
+        _append[(tokens, layout.heads)](
+            numbers, centres, keys, values, slots, before, *strides, **sizes,
+            KNOWN=previous is not None, num_warps=1,
+        )  # fmt: skip
+        return
     # A page that this call fills has as many tokens: with fewer, none takes the centre of a page begun here.
     inherits = previous is not None
     together = not inherits or tokens < layout.page
@@ -160,6 +171,45 @@ def _begin_pages(
                     tl.store(centres + (run + 2 * PAGE * DIM) // 2 + dims, centre.to(tl.bfloat16), mask=dims < DIM)
                     clear = run + PAGE * DIM + dims[:, None] * PAGE + rows[None, :]
                     tl.store(numbers + clear, tl.zeros([WIDTH, PAGE], tl.float8e4nv), mask=(dims < DIM)[:, None])
+
+
+@triton.jit
+def _append(
+    numbers, centres, keys, values, slots, previous, key_token, key_head, value_token, value_head,
+    HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
+    KNOWN: tl.constexpr,
+):  # fmt: skip
+    """One token of one head, the only one of its page: begins the page if it is the first there, and is written."""
+    token, head = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
+    slot = tl.load(slots + token)
+    if slot >= 0:
+        dims, rows = tl.arange(0, WIDTH), tl.arange(0, PAGE)
+        inside = dims < DIM
+        run, position = (slot // PAGE * HEADS + head) * RUN, slot % PAGE
+        key = tl.load(keys + token * key_token + head * key_head + dims, mask=inside, other=0.0).to(tl.float32)
+        value = tl.load(values + token * value_token + head * value_head + dims, mask=inside, other=0.0)
+        value8 = tl.clamp(value.to(tl.float32), -448.0, 448.0).to(tl.float8e4nv)
+        begins, before = position == 0, tl.full([], -1, tl.int64)
+        if KNOWN:
+            before = tl.where(begins, tl.load(previous + token), -1).to(tl.int64)
+        kept = tl.where(before >= 0, (before * HEADS + head) * RUN, run)
+        centre = tl.load(centres + (kept + 2 * PAGE * DIM) // 2 + dims, mask=inside, other=0.0).to(tl.float32)
+        centre = tl.where(begins & (before < 0), key, centre)
+        if begins:
+            centre = tl.where(tl.abs(centre) < 3.0e38, centre, 0.0)
+        stored = centre.to(tl.bfloat16)
+        key = tl.clamp(key - stored.to(tl.float32), -448.0, 448.0)
+        tl.store(numbers + run + position * DIM + dims, key.to(tl.float8e4nv), mask=inside)
+        if begins:
+            tl.store(centres + (run + 2 * PAGE * DIM) // 2 + dims, stored, mask=inside)
+            some = tl.arange(0, 16)
+            for dim in range(0, DIM, 16):
+                clear = run + PAGE * DIM + (dim + some)[:, None] * PAGE + rows[None, :]
+                tl.store(numbers + clear, tl.zeros([16, PAGE], tl.float8e4nv))
+            tl.debug_barrier()  # other threads cleared what this one is about to write
+        # the column of token 16i + 8b + 2t + c is 16i + 4t + 2b + c
+        column = position // 16 * 16 + position % 8 // 2 * 4 + position % 16 // 8 * 2 + position % 2
+        tl.store(numbers + run + PAGE * DIM + dims * PAGE + column, value8, mask=inside)
 
 
 @triton.jit(do_not_specialize=["tokens"])

@@ -49,7 +49,8 @@ def main() -> None:
             "contexts": arguments.contexts,
             "batches": arguments.batches,
         }
-        results, failures = {}, []
+        results: dict[str, dict[str, Any]] = {}
+        failures = []
         for name in arguments.contenders.split(","):
             try:
                 results |= run_children("evals.bench.serving", {name: {**job, "contender": name}})

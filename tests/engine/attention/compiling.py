@@ -59,6 +59,7 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
             write._begin_pages, writes, page | {"FEW": 16, "KNOWN": True, "MEANS": True, "INHERITS": True},
             capability, 4,
         ),
+        "append": compiled(write._append, writes, page | {"KNOWN": True}, capability, 1),
         "fill": compiled(write._fill_pages, writes, page | {"WINDOW": 32}, capability, 4),
         "prefill": compiled(
             prefill._prefill, reads,

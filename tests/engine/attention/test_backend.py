@@ -157,6 +157,7 @@ def test_a_captured_batch_with_places_left() -> None:
     address = served.builder.previous.data_ptr()
     metadata, errors = served.step([(request, 1) for request in requests], padded=2)
     assert (metadata.tokens, metadata.decodes, metadata.plan) == (4, 4, None)
+    assert metadata.previous is not None
     assert metadata.previous.data_ptr() == address
     assert max(errors) < SHORT_CONTEXT
 

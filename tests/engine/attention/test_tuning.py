@@ -60,5 +60,5 @@ def test_kernels_compile_for_ada_and_blackwell_and_fit_their_shared_memory() -> 
     assert len(found) == 3
     for wanted in found.values():
         allowed = wanted.pop("allowed")
-        assert set(wanted) == {"begin", "fill", "prefill", "decode", "merge"}
+        assert set(wanted) == {"begin", "append", "fill", "prefill", "decode", "merge"}
         assert all(0 < size <= allowed for size in wanted.values()), (wanted, allowed)

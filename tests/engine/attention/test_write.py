@@ -57,22 +57,41 @@ def test_keys_are_what_the_kept_centre_leaves(dtype: torch.dtype) -> None:
     )
 
 
-def test_one_token_each_of_many_sequences() -> None:
-    layout = PageLayout(2, 64, 64)
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(("head_dim", "page"), SHAPES)
+def test_one_token_each_of_many_sequences(head_dim: int, page: int, apart: bool) -> None:
+    layout = PageLayout(2, head_dim, page)
     ours, theirs = stale_cache(layout, 8), stale_cache(layout, 8)
-    keys, values = numbers(64, layout)
+    keys, values = numbers(page, layout)
     for cache in (ours, theirs):  # two sequences have a full page, blocks 0 and 3
-        reference.write(cache, layout, keys, values, torch.arange(64, device=DEVICE))
-        reference.write(cache, layout, keys + 5, values, torch.arange(64, device=DEVICE) + 3 * 64)
+        reference.write(cache, layout, keys, values, torch.arange(page, device=DEVICE))
+        reference.write(cache, layout, keys + 5, values, torch.arange(page, device=DEVICE) + 3 * page)
     keys, values = numbers(4, layout)
-    slots = torch.tensor([6 * 64, -1, 5 * 64, 7 * 64], device=DEVICE)  # a skipped one and one without predecessor
+    slots = torch.tensor([6 * page, -1, 5 * page, 7 * page], device=DEVICE)  # one is skipped, one without predecessor
     previous = torch.tensor([0, -1, 3, -1], dtype=torch.int32, device=DEVICE)
-    for kernel, cache in ((write, ours), (reference.write, theirs)):
-        kernel(cache, layout, keys, values, slots, previous)
+    write(ours, layout, keys, values, slots, previous, apart=apart)
+    reference.write(theirs, layout, keys, values, slots, previous)
     assert_same(ours, layout, theirs)
     assert torch.equal(layout.centres(ours)[6], layout.centres(ours)[0])
     assert torch.equal(layout.centres(ours)[5], layout.centres(ours)[3])
     assert torch.equal(layout.centres(ours)[7], keys[3])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_tokens_apart_grow_a_page_as_one_call_would(known: bool) -> None:
+    layout = PageLayout(2, 64, 64)
+    ours, theirs = stale_cache(layout, 3), stale_cache(layout, 3)
+    keys, values = numbers(70, layout)
+    keys[5, 0, 3] = torch.inf
+    table = torch.tensor([2, 0], dtype=torch.int32, device=DEVICE)
+    for token in range(70):
+        arguments = (
+            keys[token : token + 1], values[token : token + 1], slots_of(layout, table, token, token + 1),
+            previous_of(layout, table, token, token + 1) if known else None,
+        )  # fmt: skip
+        write(ours, layout, *arguments, apart=True)
+        reference.write(theirs, layout, *arguments)
+    assert_same(ours, layout, theirs)
 
 
 def test_many_tokens_take_the_same_way_as_few() -> None:

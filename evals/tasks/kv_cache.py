@@ -1,0 +1,240 @@
+"""What an FP8 KV cache costs in accuracy: needles, likelihood of text and greedy answers, beside a 16-bit cache.
+
+    python -m evals.tasks.kv_cache DATA --model FOLDER [--lengths 8192,32768,…] [--needles 45] [--windows 50]
+        [--questions 100] [--together] [--commit ID] [--json FILE]
+
+DATA is a folder with `pg_essays` (what needles are hidden in), `financebench/text_derived` (text whose likelihood is
+taken) and `leval_subset` (documents with questions). Needs a GPU. Contenders are vLLM's own attention in bf16 and in
+FP8 and fathom's, one after another, or at once with --together, as nobody's time is taken. The model runs with the
+YaRN factor that the longest length needs, at every length.
+
+Needles: each haystack hides 15, "The special number of Lisbon is 4815162.", evenly deep; each is asked for once, and
+found if the number is in the next tokens. Likelihood: mean negative log likelihood a token (nats) over windows of
+text that do not overlap; also the mean difference to bf16 with its standard error. Answers: greedy, 48 tokens after a
+question over the first 6,000 tokens of its document; agreement is with bf16's.
+"""
+
+import argparse
+import json
+import math
+import random
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.models import locate
+from engine.rope import plan_context, vllm_overrides
+from evals.context import run_context
+from evals.serving import CONTENDERS, describe, run_children, start
+
+A_HAYSTACK = 15
+PLACES = (
+    "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana Tunis Leeds Riga "
+    "Cusco Porto Delhi Split Basel Ghent Tampa Omaha Izmir Jakarta Nairobi Seville Toledo Vienna Warsaw Zagreb Bogota "
+    "Cairo Dublin Geneva Helsinki Istanbul Kingston Lima Montreal Naples Ottawa"
+).split()
+WINDOWS = (8192, 32768)
+ANSWER_TOKENS, DOCUMENT_TOKENS = 48, 6000
+
+
+def main() -> None:
+    """Runs all contenders and prints the tables."""
+    if sys.argv[1:2] == ["--child"]:
+        measure(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(description="Accuracy of a KV cache in FP8, beside bf16.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", required=True, help="a folder, or the name of a model that is here")
+    parser.add_argument("--lengths", default="8192,32768,65536,125000")
+    parser.add_argument("--needles", type=int, default=45, help=f"a length; a multiple of {A_HAYSTACK}, at most 45")
+    parser.add_argument("--windows", type=int, default=50, help="of text at each length; 0 leaves likelihood out")
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--contenders", default=",".join(CONTENDERS))
+    parser.add_argument("--together", action="store_true")
+    parser.add_argument("--commit")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if not (arguments.data / "pg_essays").is_dir():
+        parser.error(f"{arguments.data} has no folder pg_essays: give the folder of the data sets")
+    job = {
+        "data": str(arguments.data),
+        "model": arguments.model,
+        "lengths": [int(part) for part in arguments.lengths.split(",")],
+        "needles": arguments.needles,
+        "windows": arguments.windows,
+        "questions": arguments.questions,
+    }
+    names = arguments.contenders.split(",")
+    jobs = {name: {**job, "contender": name} for name in names}
+    results = run_children("evals.tasks.kv_cache", jobs, arguments.together)
+    context = asdict(run_context(("vllm", "torch", "triton"))) | (
+        {"commit": arguments.commit} if arguments.commit else {}
+    )
+    for line in tables(results):
+        print(line)
+    print(context)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"context": context, "job": job, "results": results}), encoding="utf-8")
+
+
+def measure(job_file: Path, out: Path) -> None:
+    """One contender: starts vLLM and does all three parts."""
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    model = locate(job["model"])
+    longest = max([*job["lengths"], *(WINDOWS if job["windows"] else ())])
+    plan = plan_context(model.config, longest + 200)
+    llm = start(
+        model.folder, job["contender"], max_model_len=plan.max_model_tokens,
+        hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=16, kv_cache_memory_bytes=8 * 2**30,
+        gpu_memory_utilization=0.3,
+    )  # fmt: skip
+    data = Path(job["data"])
+    tokenizer = llm.get_tokenizer()
+    found: dict[str, Any] = {**describe(llm), "device": _device(), "reach": plan.max_model_tokens}
+    found["needles"] = {str(length): needles(llm, tokenizer, data, length, job["needles"]) for length in job["lengths"]}
+    found["answers"] = answers(llm, tokenizer, data, job["questions"])
+    if job["windows"]:
+        found["nll"] = {str(length): likelihood(llm, tokenizer, data, length, job["windows"]) for length in WINDOWS}
+    out.write_text(json.dumps(found), encoding="utf-8")
+
+
+def _device() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name(0))
+
+
+def ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text, without special tokens around it."""
+    return [int(token) for token in tokenizer.encode(text, add_special_tokens=False)]
+
+
+def haystack(straw: Sequence[int], hidden: Sequence[Sequence[int]], tokens: int) -> list[int]:
+    """`tokens` of straw with what is to be hidden evenly deep in it, the first half a step from the start."""
+    straw = straw[: tokens - sum(map(len, hidden))]
+    found: list[int] = []
+    before = 0
+    for number, needle in enumerate(hidden):
+        place = (2 * number + 1) * len(straw) // (2 * len(hidden))
+        found += [*straw[before:place], *needle]
+        before = place
+    return found + list(straw[before:])
+
+
+def needles(llm: Any, tokenizer: Any, data: Path, tokens: int, count: int) -> list[bool]:
+    """Which needles were found, haystack by haystack, from the shallowest to the deepest."""
+    from vllm import SamplingParams
+
+    essays = "\n\n".join(path.read_text(encoding="utf-8") for path in sorted((data / "pg_essays").glob("*.txt")))
+    straw = ids(tokenizer, essays)
+    straw *= 1 + (2 * tokens) // len(straw)
+    chance = random.Random(7)
+    facts = [(place, str(chance.randrange(1_000_000, 10_000_000))) for place in chance.sample(PLACES, count)]
+    sampling = SamplingParams(temperature=0.0, max_tokens=12)
+    found: list[bool] = []
+    for first in range(0, count, A_HAYSTACK):
+        here = facts[first : first + A_HAYSTACK]
+        hidden = [ids(tokenizer, f"\nThe special number of {place} is {number}.\n") for place, number in here]
+        begin = first // A_HAYSTACK * 40_000 % (len(straw) - tokens)
+        text = haystack(straw[begin:], hidden, tokens - 60)
+        prompts = [
+            text + ids(tokenizer, f"\n\nQuestion: What is the special number of {place}?\n"
+                                   f"Answer: The special number of {place} is")
+            for place, _ in here
+        ]  # fmt: skip
+        # the first one fills the prefix cache for the others
+        outputs = [
+            *llm.generate([{"prompt_token_ids": prompts[0]}], sampling, use_tqdm=False),
+            *llm.generate([{"prompt_token_ids": prompt} for prompt in prompts[1:]], sampling, use_tqdm=False),
+        ]
+        found += [number in output.outputs[0].text for output, (_, number) in zip(outputs, here, strict=True)]
+    return found
+
+
+def answers(llm: Any, tokenizer: Any, data: Path, count: int) -> list[list[int]]:
+    """Greedy token ids after each question, questions taken evenly from all documents."""
+    from vllm import SamplingParams
+
+    pairs = []
+    for file in sorted((data / "leval_subset").glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            document = ids(tokenizer, record["input"][: 8 * DOCUMENT_TOKENS])[:DOCUMENT_TOKENS]
+            pairs += [(document, question) for question in record["instructions"]]
+    step = max(1, len(pairs) // count)
+    prompts = [
+        [*document, *ids(tokenizer, f"\n\nQuestion: {question}\nAnswer:")]
+        for document, question in pairs[: step * count : step]
+    ]
+    sampling = SamplingParams(temperature=0.0, max_tokens=ANSWER_TOKENS, ignore_eos=True)
+    outputs = llm.generate([{"prompt_token_ids": prompt} for prompt in prompts], sampling, use_tqdm=False)
+    return [list(output.outputs[0].token_ids) for output in outputs]
+
+
+def likelihood(llm: Any, tokenizer: Any, data: Path, tokens: int, windows: int) -> list[float]:
+    """Mean negative log likelihood a token of each window, in nats; windows lie evenly over all texts."""
+    from vllm import SamplingParams
+
+    folder = data / "financebench" / "text_derived"
+    text: list[int] = []
+    for path in sorted(folder.glob("*.txt")):
+        text += ids(tokenizer, path.read_text(encoding="utf-8", errors="replace"))
+    step = len(text) // windows
+    if step < tokens:
+        raise ValueError(f"{len(text)} tokens of text hold no {windows} windows of {tokens}: ask for fewer --windows")
+    prompts = [text[number * step : number * step + tokens] for number in range(windows)]
+    sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
+    found = []
+    for prompt in prompts:
+        (output,) = llm.generate([{"prompt_token_ids": prompt}], sampling, use_tqdm=False)
+        pairs = zip(prompt, output.prompt_logprobs, strict=True)
+        logs = [entry[token].logprob for token, entry in pairs if entry is not None]
+        found.append(-sum(logs) / len(logs))
+    return found
+
+
+def agreement(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """The share of answers that are the same, and the share of tokens before two answers part."""
+    alike, tokens = 0, 0
+    for left, right in zip(one, other, strict=True):
+        same = next(
+            (n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+        )
+        alike += list(left) == list(right)
+        tokens += same
+    return alike / len(one), tokens / sum(map(len, one))
+
+
+def tables(results: dict[str, dict[str, Any]]) -> list[str]:
+    """Markdown: needles found by length, likelihood, agreement of answers."""
+    names = list(results)
+    lines = ["| needles found | " + " | ".join(names) + " |", "|" + " --- |" * (len(names) + 1)]
+    for length in next(iter(results.values()))["needles"]:
+        cells = [
+            f"{sum(results[name]['needles'][length])} of {len(results[name]['needles'][length])}" for name in names
+        ]
+        lines.append(f"| {int(length):,} tokens | " + " | ".join(cells) + " |")
+    base = results.get("bf16")
+    if base is not None and "nll" in base:
+        lines += ["", "| nats a token | " + " | ".join(names) + " |", "|" + " --- |" * (len(names) + 1)]
+        for length, exact in base["nll"].items():
+            cells = []
+            for name in names:
+                here = results[name]["nll"][length]
+                apart = [a - b for a, b in zip(here, exact, strict=True)]
+                error = statistics.stdev(apart) / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
+                cells.append(f"{statistics.mean(here):.4f} ({statistics.mean(apart):+.4f} ± {error:.4f})")
+            lines.append(f"| {len(exact)} windows of {int(length):,} | " + " | ".join(cells) + " |")
+    if base is not None and base["answers"]:
+        lines += ["", "| agreement with bf16 | answers alike | tokens before they part |", "|" + " --- |" * 3]
+        for name in names:
+            whole, part = agreement(base["answers"], results[name]["answers"])
+            lines.append(f"| {name}, {len(base['answers'])} questions | {whole:.0%} | {part:.1%} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
