@@ -114,7 +114,10 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 def haystack(straw: Sequence[int], hidden: Sequence[Sequence[int]], tokens: int) -> list[int]:
     """`tokens` of straw with what is to be hidden evenly deep in it, the first half a step from the start."""
-    straw = straw[: tokens - sum(map(len, hidden))]
+    room = tokens - sum(map(len, hidden))
+    if room < 0:
+        raise ValueError(f"{tokens} tokens are fewer than the needles alone: give longer --lengths")
+    straw = straw[:room]
     found: list[int] = []
     before = 0
     for number, needle in enumerate(hidden):
