@@ -114,7 +114,7 @@ def serve(job_file: Path, out: Path) -> None:
     llm = start(
         model.folder, job["contender"], max_model_len=LONGEST + 2 * ANSWER_TOKENS,
         hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=1 if job["alone"] else AT_ONCE,
-        enable_prefix_caching=not job["alone"], gpu_memory_utilization=0.2, disable_log_stats=False, **cache,
+        enable_prefix_caching=not job["alone"], gpu_memory_utilization=0.1, disable_log_stats=False, **cache,
     )  # fmt: skip
     tokenizer = llm.get_tokenizer()
     text: list[int] = []

@@ -25,6 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.kv import kv_bytes_per_token
 from engine.models import locate
 from engine.rope import plan_context, vllm_overrides
 from evals.context import run_context
@@ -88,8 +89,8 @@ def measure(job_file: Path, out: Path) -> None:
     plan = plan_context(model.config, longest + 200)
     llm = start(
         model.folder, job["contender"], max_model_len=plan.max_model_tokens,
-        hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=16, kv_cache_memory_bytes=8 * 2**30,
-        gpu_memory_utilization=0.3,
+        hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=16, gpu_memory_utilization=0.1,
+        kv_cache_memory_bytes=kv_bytes_per_token(model.config, "bfloat16") * max(longest * 4 // 3, 16 * DOCUMENT_TOKENS),
     )  # fmt: skip
     data = Path(job["data"])
     tokenizer = llm.get_tokenizer()
