@@ -1,6 +1,6 @@
 """A long day's requests replayed in minutes: mixed lengths, shared prefixes, cancellations and preemption.
 
-    python -m evals.bench.replay DATA --model FOLDER [--requests 500] [--cache-tokens 150000] [--commit ID] [--json F]
+    python -m evals.bench.replay DATA --model FOLDER [--requests 500] [--cache-tokens 100000] [--commit ID] [--json F]
 
 DATA is a folder with `financebench/text_derived`. Needs a GPU. 1,000 to 60,000 tokens a request, short ones more often
 (the chance falls with the square of the length); half begin with one of ten texts that others begin with too; one in
@@ -28,16 +28,17 @@ from evals.tasks.kv_cache import agreement, ids
 
 SHORTEST, LONGEST = 1000, 60_000
 SHARED_TEXTS = 10
-ANSWER_TOKENS = 24
+ANSWERS = (24, 160)  # tokens; one in four is long, and makes a full cache fuller
 AT_ONCE, WAITING = 32, 48
 CONTENDERS = ("bf16", "fathom")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt, and after how many of the server's steps it is cancelled (None: never): waiting, reading or writing."""
+    """A prompt, the tokens of its answer, and after how many of the server's steps it is cancelled (None: never)."""
 
     prompt: list[int]
+    answer: int
     cancelled_after: int | None
 
 
@@ -56,7 +57,7 @@ def requests(text: list[int], count: int, seed: int = 0) -> list[Request]:
         begin = chance.choice(starts)
         prompt = text[begin : begin + shared] + text[own : own + length - shared]
         cancelled = chance.randrange(1, 60) if chance.random() < 1 / 12 else None
-        found.append(Request(prompt, cancelled))
+        found.append(Request(prompt, chance.choices(ANSWERS, (3, 1))[0], cancelled))
     return found
 
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--requests", type=int, default=500)
-    parser.add_argument("--cache-tokens", type=int, default=150_000)
+    parser.add_argument("--cache-tokens", type=int, default=100_000)
     parser.add_argument("--commit")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -106,13 +107,13 @@ def serve(job_file: Path, out: Path) -> None:
 
     job = json.loads(job_file.read_text(encoding="utf-8"))
     model = locate(job["model"])
-    plan = plan_context(model.config, LONGEST + ANSWER_TOKENS)
+    plan = plan_context(model.config, LONGEST + max(ANSWERS))
     page = 128 if job["contender"] == "fathom" else 16
     cache = {"kv_cache_memory_bytes": 6 * 2**30}
     if not job["alone"]:
         cache["num_gpu_blocks_override"] = job["cache_tokens"] // page
     llm = start(
-        model.folder, job["contender"], max_model_len=LONGEST + 2 * ANSWER_TOKENS,
+        model.folder, job["contender"], max_model_len=LONGEST + 2 * max(ANSWERS),
         hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=1 if job["alone"] else AT_ONCE,
         enable_prefix_caching=not job["alone"], gpu_memory_utilization=0.1, disable_log_stats=False, **cache,
     )  # fmt: skip
@@ -122,7 +123,6 @@ def serve(job_file: Path, out: Path) -> None:
         if len(text) < 1_000_000:
             text += ids(tokenizer, path.read_text(encoding="utf-8", errors="replace"))
     day = requests(text, job["requests"])
-    sampling = SamplingParams(temperature=0.0, max_tokens=ANSWER_TOKENS, ignore_eos=True)
     engine, began = llm.llm_engine, time.perf_counter()
     written: dict[str, list[int]] = {}
     cancelled_at: dict[int, list[str]] = {}
@@ -130,6 +130,7 @@ def serve(job_file: Path, out: Path) -> None:
     while given < len(day) or engine.has_unfinished_requests():
         while given < len(day) and engine.get_num_unfinished_requests() < (1 if job["alone"] else WAITING):
             if day[given].cancelled_after is None or not job["alone"]:
+                sampling = SamplingParams(temperature=0.0, max_tokens=day[given].answer, ignore_eos=True)
                 engine.add_request(str(given), {"prompt_token_ids": day[given].prompt}, sampling)
                 if (after := day[given].cancelled_after) is not None:
                     cancelled_at.setdefault(step + after, []).append(str(given))

@@ -1,6 +1,7 @@
 """Time to first token, decode rate and size of the KV cache: vLLM's own attention in bf16 and FP8, and fathom's FP8.
 
-    python -m evals.bench.serving [--model FOLDER] [--contexts 2048,8192,…] [--batches 1,8] [--commit ID] [--json FILE]
+    python -m evals.bench.serving [--model FOLDER] [--prompts 2048,…] [--contexts 2048,…] [--batches 1,8]
+        [--commit ID] [--json FILE]
 
 Needs a GPU. Without --model the sizes of Llama-3.1-8B with dummy weights: speed needs no others. Each contender is a
 vLLM of its own, one after another. Time to first token: one random prompt at a time in chunks of 8,192, median of the
@@ -35,7 +36,8 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description="Time to first token, decode rate and KV cache, side by side.")
     parser.add_argument("--model", type=Path, help="a model folder; without it dummy weights of Llama-3.1-8B's sizes")
-    parser.add_argument("--contexts", type=_numbers, default=CONTEXTS, help="tokens, separated by commas")
+    parser.add_argument("--prompts", type=_numbers, default=CONTEXTS, help="tokens, for the time to the first token")
+    parser.add_argument("--contexts", type=_numbers, default=CONTEXTS, help="tokens, for the decode rate")
     parser.add_argument("--batches", type=_numbers, default=BATCHES)
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--commit", help="where the tree carries no git")
@@ -46,6 +48,7 @@ def main() -> None:
         job = {
             "model": str(model),
             "dummy": arguments.model is None,
+            "prompts": arguments.prompts,
             "contexts": arguments.contexts,
             "batches": arguments.batches,
         }
@@ -77,8 +80,9 @@ def measure(job_file: Path, out: Path) -> None:
     job = json.loads(job_file.read_text(encoding="utf-8"))
     began = time.perf_counter()
     options = {"load_format": "dummy"} if job["dummy"] else {}
+    longest = max(*job["prompts"], *job["contexts"])
     llm = start(
-        Path(job["model"]), job["contender"], skip_tokenizer_init=True, max_model_len=max(job["contexts"]) + 512,
+        Path(job["model"]), job["contender"], skip_tokenizer_init=True, max_model_len=longest + 512,
         max_num_seqs=max(job["batches"]), gpu_memory_utilization=0.9, enable_prefix_caching=False,
         kv_transfer_config={
             "kv_connector": "DecodeBenchConnector", "kv_role": "kv_both",
@@ -89,13 +93,13 @@ def measure(job_file: Path, out: Path) -> None:
     found: dict[str, Any] = {"start_s": time.perf_counter() - began, **describe(llm), "device": _device()}
     words = llm.llm_engine.vllm_config.model_config.get_vocab_size()
     chance = random.Random(0)
-    prompts = [[chance.randrange(words) for _ in range(max(job["contexts"]))] for _ in range(max(job["batches"]))]
+    prompts = [[chance.randrange(words) for _ in range(longest)] for _ in range(max(job["batches"]))]
     connector = core(llm).scheduler.connector
     pretend = connector.get_num_new_matched_tokens
     connector.get_num_new_matched_tokens = lambda request, computed: (0, False)
     found["ttft_s"] = {
-        str(context): [_first_token(llm, prompts[0][:context]) for _ in range(4 if context < 100_000 else 3)][1:]
-        for context in job["contexts"]
+        str(length): [_first_token(llm, prompts[0][:length]) for _ in range(1 + _repetitions(length))][1:]
+        for length in job["prompts"]
     }
     connector.get_num_new_matched_tokens = pretend
     _fill(llm)
@@ -106,6 +110,11 @@ def measure(job_file: Path, out: Path) -> None:
         if batch * (context + SKIPPED + COUNTED + found["page"]) < found["tokens"]
     }
     out.write_text(json.dumps(found), encoding="utf-8")
+
+
+def _repetitions(tokens: int) -> int:
+    """More of the short, whose seconds differ more from one to the next."""
+    return 2 if tokens > 100_000 else 4 if tokens > 10_000 else 12
 
 
 def _device() -> str:

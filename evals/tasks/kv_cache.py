@@ -8,10 +8,11 @@ taken) and `leval_subset` (documents with questions). Needs a GPU. Contenders ar
 FP8 and fathom's, one after another, or at once with --together, as nobody's time is taken. The model runs with the
 YaRN factor that the longest length needs, at every length.
 
-Needles: each haystack hides 15, "The special number of Lisbon is 4815162.", evenly deep; each is asked for once, and
-found if the number is in the next tokens. Likelihood: mean negative log likelihood a token (nats) over windows of
-text that do not overlap; also the mean difference to bf16 with its standard error. Answers: greedy, 48 tokens after a
-question over the first 6,000 tokens of its document; agreement is with bf16's.
+Needles: a haystack hides one, "The special number of Lisbon is 4815162.", which is asked for at its end and found if
+the number is in the next 12 tokens; 15 depths, evenly spaced, in three haystacks. Likelihood: mean negative log
+likelihood a token (nats) over windows of text that do not overlap; also the mean difference to bf16 with its standard
+error. Answers: greedy, 48 tokens after a question over the first 6,000 tokens of its document; agreement is with
+bf16's.
 """
 
 import argparse
@@ -32,11 +33,7 @@ from evals.context import run_context
 from evals.serving import CONTENDERS, describe, run_children, start
 
 A_HAYSTACK = 15
-PLACES = (
-    "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana Tunis Leeds Riga "
-    "Cusco Porto Delhi Split Basel Ghent Tampa Omaha Izmir Jakarta Nairobi Seville Toledo Vienna Warsaw Zagreb Bogota "
-    "Cairo Dublin Geneva Helsinki Istanbul Kingston Lima Montreal Naples Ottawa"
-).split()
+PLACES = "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana".split()
 WINDOWS = (8192, 32768)
 ANSWER_TOKENS, DOCUMENT_TOKENS = 48, 6000
 
@@ -50,7 +47,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", required=True, help="a folder, or the name of a model that is here")
     parser.add_argument("--lengths", default="8192,32768,65536,125000")
-    parser.add_argument("--needles", type=int, default=45, help=f"a length; a multiple of {A_HAYSTACK}, at most 45")
+    parser.add_argument("--needles", type=int, default=45, help=f"a length; a multiple of {A_HAYSTACK}")
     parser.add_argument("--windows", type=int, default=50, help="of text at each length; 0 leaves likelihood out")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
@@ -87,10 +84,11 @@ def measure(job_file: Path, out: Path) -> None:
     model = locate(job["model"])
     longest = max([*job["lengths"], *(WINDOWS if job["windows"] else ())])
     plan = plan_context(model.config, longest + 200)
+    room = max(longest * 3 // 2, 16 * DOCUMENT_TOKENS)
     llm = start(
         model.folder, job["contender"], max_model_len=plan.max_model_tokens,
         hf_overrides=vllm_overrides(model.config, plan), max_num_seqs=16, gpu_memory_utilization=0.1,
-        kv_cache_memory_bytes=kv_bytes_per_token(model.config, "bfloat16") * max(longest * 4 // 3, 16 * DOCUMENT_TOKENS),
+        kv_cache_memory_bytes=room * kv_bytes_per_token(model.config, "bfloat16"),
     )  # fmt: skip
     data = Path(job["data"])
     tokenizer = llm.get_tokenizer()
@@ -113,49 +111,40 @@ def ids(tokenizer: Any, text: str) -> list[int]:
     return [int(token) for token in tokenizer.encode(text, add_special_tokens=False)]
 
 
-def haystack(straw: Sequence[int], hidden: Sequence[Sequence[int]], tokens: int) -> list[int]:
-    """`tokens` of straw with what is to be hidden evenly deep in it, the first half a step from the start."""
-    room = tokens - sum(map(len, hidden))
-    if room < 0:
-        raise ValueError(f"{tokens} tokens are fewer than the needles alone: give longer --lengths")
-    straw = straw[:room]
-    found: list[int] = []
-    before = 0
-    for number, needle in enumerate(hidden):
-        place = (2 * number + 1) * len(straw) // (2 * len(hidden))
-        found += [*straw[before:place], *needle]
-        before = place
-    return found + list(straw[before:])
-
-
 def needles(llm: Any, tokenizer: Any, data: Path, tokens: int, count: int) -> list[bool]:
     """Which needles were found, haystack by haystack, from the shallowest to the deepest."""
     from vllm import SamplingParams
 
     essays = "\n\n".join(path.read_text(encoding="utf-8") for path in sorted((data / "pg_essays").glob("*.txt")))
     straw = ids(tokenizer, essays)
-    straw *= 1 + (2 * tokens) // len(straw)
+    straw *= 1 + 2 * tokens // len(straw)
     chance = random.Random(7)
-    facts = [(place, str(chance.randrange(1_000_000, 10_000_000))) for place in chance.sample(PLACES, count)]
     sampling = SamplingParams(temperature=0.0, max_tokens=12)
     found: list[bool] = []
     for first in range(0, count, A_HAYSTACK):
-        here = facts[first : first + A_HAYSTACK]
-        hidden = [ids(tokenizer, f"\nThe special number of {place} is {number}.\n") for place, number in here]
         begin = first // A_HAYSTACK * 40_000 % (len(straw) - tokens)
-        text = haystack(straw[begin:], hidden, tokens - 60)
-        prompts = [
-            text + ids(tokenizer, f"\n\nQuestion: What is the special number of {place}?\n"
-                                   f"Answer: The special number of {place} is")
-            for place, _ in here
-        ]  # fmt: skip
-        # the first one fills the prefix cache for the others
-        outputs = [
-            *llm.generate([{"prompt_token_ids": prompts[0]}], sampling, use_tqdm=False),
-            *llm.generate([{"prompt_token_ids": prompt} for prompt in prompts[1:]], sampling, use_tqdm=False),
-        ]
-        found += [number in output.outputs[0].text for output, (_, number) in zip(outputs, here, strict=True)]
+        here: dict[int, bool] = {}
+        for depth in reversed(
+            range(A_HAYSTACK)
+        ):  # the deepest first: the others find its beginning in the prefix cache
+            place, number = chance.choice(PLACES), str(chance.randrange(1_000_000, 10_000_000))
+            needle = ids(tokenizer, f"\nThe special number of {place} is {number}.\n")
+            question = f"\n\nQuestion: What is the special number of {place}?\n"
+            asked = ids(tokenizer, f"{question}Answer: The special number of {place} is")
+            text = hidden(straw[begin:], needle, tokens - len(asked), (2 * depth + 1) / (2 * A_HAYSTACK))
+            (output,) = llm.generate([{"prompt_token_ids": text + asked}], sampling, use_tqdm=False)
+            here[depth] = number in output.outputs[0].text
+        found += [here[depth] for depth in sorted(here)]
     return found
+
+
+def hidden(straw: Sequence[int], needle: Sequence[int], tokens: int, depth: float) -> list[int]:
+    """`tokens` of straw with the needle at a depth from 0 to 1. Raises ValueError where it does not fit."""
+    room = tokens - len(needle)
+    if room < 0:
+        raise ValueError(f"{tokens} tokens hold no needle: give longer --lengths")
+    place = round(depth * room)
+    return [*straw[:place], *needle, *straw[place:room]]
 
 
 def answers(llm: Any, tokenizer: Any, data: Path, count: int) -> list[list[int]]:

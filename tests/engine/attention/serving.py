@@ -36,7 +36,7 @@ def vllm_settings(query_heads: int, drafts: int = 0) -> Any:
         speculative_config=(
             SimpleNamespace(num_speculative_tokens=drafts, parallel_drafting=False) if drafts else None
         ),
-        model_config=SimpleNamespace(get_num_attention_heads=lambda _: query_heads),
+        model_config=SimpleNamespace(get_num_attention_heads=lambda _: query_heads, dtype=torch.bfloat16),
         use_v2_model_runner=True,
     )
 
