@@ -6,12 +6,13 @@ All sizes that decide the launch come from shapes, none from what a tensor holds
 import torch
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from ..errors import AttentionError
 from .layout import PageLayout, check_device, check_vector
 from .pages import check_query, check_reach, output_for, page_descriptors, quantise_query, read_pages, row_scales
 from .plan import group_size
-from .tuning import MOST_ROWS, decode_choice
+from .tuning import MOST_ROWS, chains, decode_choice
 
 
 def decode(
@@ -64,17 +65,20 @@ def decode(
         states = torch.empty(*shape, 2, dtype=torch.float32, device=query.device)
     keys, values = page_descriptors(cache, layout)
     width = triton.next_power_of_2(layout.head_dim)
+    chained = chains(cache.device)
     _decode[(splits, layout.heads, sequences)](
         query, query.stride(0), query.stride(1), keys, values, cache.view(torch.bfloat16), tables, tables.stride(0),
         context_lengths, parts, states, splits, scale, window, softcap,
         TOKENS=tokens, HEADS=layout.heads, GROUP=group, PAGE=layout.page, DIM=layout.head_dim, WIDTH=width,
         RUN=layout.run_bytes, ROWS=rows, WHOLE=splits == 1, WINDOWED=window > 0, CAPPED=softcap > 0,
-        STAGES=choice.stages, num_warps=choice.warps,
+        STAGES=choice.stages, CHAINED=chained, num_warps=choice.warps, launch_pdl=chained,
     )  # fmt: skip
     if splits > 1:
+        padded = triton.next_power_of_2(splits)
         _merge[(tokens * group, layout.heads, sequences)](
-            parts, states, out, splits, HEADS=layout.heads, GROUP=group, TOKENS=tokens, DIM=layout.head_dim,
-            WIDTH=width, PADDED=triton.next_power_of_2(splits), num_warps=2,
+            parts, states, context_lengths, out, splits, window, HEADS=layout.heads, GROUP=group, TOKENS=tokens,
+            PAGE=layout.page, DIM=layout.head_dim, WIDTH=width, PADDED=padded, WINDOWED=window > 0,
+            CHAINED=chained, num_warps=2 if padded * width <= 64 * 128 else 4, launch_pdl=chained,
         )  # fmt: skip
     return out
 
@@ -85,9 +89,12 @@ def _decode(
     splits, scale, window, softcap,
     TOKENS: tl.constexpr, HEADS: tl.constexpr, GROUP: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr,
     WIDTH: tl.constexpr, RUN: tl.constexpr, ROWS: tl.constexpr, WHOLE: tl.constexpr, WINDOWED: tl.constexpr,
-    CAPPED: tl.constexpr, STAGES: tl.constexpr,
+    CAPPED: tl.constexpr, STAGES: tl.constexpr, CHAINED: tl.constexpr,
 ):  # fmt: skip
     """One part of one sequence's context for one KV head; with one part, the result itself."""
+    if CHAINED:  # launched while the kernel before still runs; waits here for all that it wrote
+        gdc_wait()
+        gdc_launch_dependents()
     part, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
     context = tl.load(context_lengths + sequence)
     row, dims = tl.arange(0, ROWS), tl.arange(0, WIDTH)
@@ -99,11 +106,7 @@ def _decode(
     query8, query_scale = quantise_query(query)
     row_scale, centre_scale = row_scales(query_scale, scale, softcap, CAPPED)
     position = context - TOKENS + row // GROUP
-    start = 0
-    if WINDOWED:
-        start = tl.maximum(context - TOKENS - window + 1, 0) // PAGE
-    pages = tl.cdiv(context, PAGE)
-    share = tl.cdiv(pages - start, splits)
+    start, pages, share = _shares(context, splits, window, TOKENS, PAGE, WINDOWED)
     first = start + part * share
     accumulator, total, highest = read_pages(
         tl.zeros([ROWS, WIDTH], tl.float32), tl.zeros([ROWS], tl.float32), tl.full([ROWS], -1.0e30, tl.float32),
@@ -115,24 +118,37 @@ def _decode(
         result = accumulator / tl.where(total > 0.0, total, 1.0)[:, None]
         to = (token * (HEADS * GROUP) + head)[:, None] * DIM + dims[None, :]
         tl.store(parts + to, result.to(query.dtype), mask=mask)
-    else:
+    elif first < pages:  # the merge reads no empty part
         line = ((sequence * HEADS + kv_head) * splits + part) * (TOKENS * GROUP) + row
         tl.store(parts + line[:, None] * DIM + dims[None, :], accumulator, mask=mask)
         tl.store(states + line * 2, highest, mask=row < TOKENS * GROUP)
         tl.store(states + line * 2 + 1, total, mask=row < TOKENS * GROUP)
 
 
+@triton.jit
+def _shares(context, splits, window, TOKENS: tl.constexpr, PAGE: tl.constexpr, WINDOWED: tl.constexpr):
+    """(first page that is read, pages of the context, pages of each part): parts from the left, the last ones empty."""
+    start = 0
+    if WINDOWED:
+        start = tl.maximum(context - TOKENS - window + 1, 0) // PAGE
+    pages = tl.cdiv(context, PAGE)
+    return start, pages, tl.cdiv(pages - start, splits)
+
+
 @triton.jit(do_not_specialize=["splits"])
 def _merge(
-    parts, states, out, splits,
-    HEADS: tl.constexpr, GROUP: tl.constexpr, TOKENS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr,
-    PADDED: tl.constexpr,
+    parts, states, context_lengths, out, splits, window,
+    HEADS: tl.constexpr, GROUP: tl.constexpr, TOKENS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr,
+    WIDTH: tl.constexpr, PADDED: tl.constexpr, WINDOWED: tl.constexpr, CHAINED: tl.constexpr,
 ):  # fmt: skip
     """The parts of one query and head as one: each weighs 2 to its highest logit."""
+    if CHAINED:
+        gdc_wait()
     row, kv_head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
     part, dims = tl.arange(0, PADDED), tl.arange(0, WIDTH)
     line = ((sequence * HEADS + kv_head) * splits + part) * (TOKENS * GROUP) + row
-    there = part < splits
+    start, pages, share = _shares(tl.load(context_lengths + sequence), splits, window, TOKENS, PAGE, WINDOWED)
+    there = (part < splits) & (start + part * share < pages)
     highest = tl.load(states + line * 2, mask=there, other=-1.0e30)
     total = tl.load(states + line * 2 + 1, mask=there, other=0.0)
     weight = tl.exp2(highest - tl.max(highest, 0))

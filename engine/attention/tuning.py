@@ -96,6 +96,11 @@ def is_hopper(device: torch.device) -> bool:
     return bool(torch.cuda.get_device_capability(device) == (9, 0))
 
 
+def chains(device: torch.device) -> bool:
+    """Whether a kernel may be launched before the one that it waits for has ended (programmatic dependent launch)."""
+    return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (9, 0))
+
+
 def shared_memory(device: torch.device) -> int:
     """Bytes of shared memory that a block of this GPU may have."""
     return int(torch.cuda.get_device_properties(device).shared_memory_per_block_optin)

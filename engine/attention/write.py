@@ -3,9 +3,11 @@
 import torch
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from ..errors import AttentionError
 from .layout import E4M3, FEW, PageLayout, check_device, check_vector
+from .tuning import chains
 
 _KINDS = (torch.float32, torch.bfloat16, torch.float16)
 _WINDOW = 32  # tokens of the stream that one program writes: whole sectors of the transposed values
@@ -53,9 +55,10 @@ def write(
     }
     numbers, centres = cache.view(E4M3), cache.view(torch.bfloat16)
     if apart:
+        chained = chains(cache.device)
         _append[(tokens, layout.heads)](
             numbers, centres, keys, values, slots, before, *strides, **sizes,
-            KNOWN=previous is not None, num_warps=1,
+            KNOWN=previous is not None, CHAINED=chained, num_warps=1, launch_pdl=chained,
         )  # fmt: skip
         return
     # A page that this call fills has as many tokens: with fewer, none takes the centre of a page begun here.
@@ -177,9 +180,12 @@ def _begin_pages(
 def _append(
     numbers, centres, keys, values, slots, previous, key_token, key_head, value_token, value_head,
     HEADS: tl.constexpr, PAGE: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, RUN: tl.constexpr,
-    KNOWN: tl.constexpr,
+    KNOWN: tl.constexpr, CHAINED: tl.constexpr,
 ):  # fmt: skip
     """One token of one head, the only one of its page: begins the page if it is the first there, and is written."""
+    if CHAINED:  # launched while the kernel before still runs; waits here for all that it wrote
+        gdc_wait()
+        gdc_launch_dependents()
     token, head = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     slot = tl.load(slots + token)
     if slot >= 0:

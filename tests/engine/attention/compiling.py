@@ -53,13 +53,14 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
     }  # fmt: skip
     choice = untuned_prefill(layout, SHARED[capability])
     warps, stages = DECODE[layout.head_dim, layout.page][0], decode_stages(layout, SHARED[capability])
+    chained = {"CHAINED": capability >= 90}
     plain = {"WINDOWED": False, "CAPPED": False, "GROUP": 4}
     return {
         "begin": compiled(
             write._begin_pages, writes, page | {"FEW": 16, "KNOWN": True, "MEANS": True, "INHERITS": True},
             capability, 4,
         ),
-        "append": compiled(write._append, writes, page | {"KNOWN": True}, capability, 1),
+        "append": compiled(write._append, writes, page | chained | {"KNOWN": True}, capability, 1),
         "fill": compiled(write._fill_pages, writes, page | {"WINDOW": 32}, capability, 4),
         "prefill": compiled(
             prefill._prefill, reads,
@@ -68,13 +69,15 @@ def kernels(layout: PageLayout, capability: int) -> dict[str, int]:
         ),
         "decode": compiled(
             decode._decode, reads,
-            page | plain | {"TOKENS": 1, "ROWS": MOST_ROWS[layout.head_dim], "WHOLE": False, "STAGES": stages},
+            page | plain | chained
+            | {"TOKENS": 1, "ROWS": MOST_ROWS[layout.head_dim], "WHOLE": False, "STAGES": stages},
             capability, warps,
         ),
         "merge": compiled(
             decode._merge, reads,
-            {"HEADS": 2, "GROUP": 4, "TOKENS": 1, "DIM": layout.head_dim, "WIDTH": width, "PADDED": 128},
-            capability, 2,
+            chained | {"HEADS": 2, "GROUP": 4, "TOKENS": 1, "PAGE": layout.page, "DIM": dim, "WIDTH": width}
+            | {"PADDED": 128, "WINDOWED": False},
+            capability, 4,
         ),
     }  # fmt: skip
 
