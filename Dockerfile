@@ -1,5 +1,5 @@
-# Two images. `cpu` holds the embedded engine and its model; `client` holds what asks a server. docker-compose.yml runs
-# both; by hand:
+# Three images. `cpu` holds the embedded engine and its model, `engine` is vLLM's server with fathom's attention, and
+# `client` holds what asks a server. docker-compose.yml runs them; by hand:
 #   docker build --target cpu -t fathom:cpu .
 #   docker run --rm -v "$PWD/examples/dealroom:/documents:ro" -v fathom:/work fathom:cpu index /documents
 #   docker run --rm -v fathom:/work fathom:cpu ask "QUESTION"
@@ -19,6 +19,12 @@ COPY indexes /indexes
 COPY engine /engine
 COPY pipeline /pipeline
 COPY evals /evals
+
+# vLLM finds the attention by the package's entry point; what fathom's other rooms need is not installed. The version is
+# that of pyproject.toml's `gpu` extra: flags, YaRN settings and the interface of attention differ between versions.
+FROM vllm/vllm-openai:v0.32.0 AS engine
+COPY --from=source / /src
+RUN python3 -m pip install --no-deps --no-build-isolation --no-cache-dir /src
 
 FROM python AS cpu-build
 # An index that has torch's CPU build, beside pip's own: with it the image is several GB smaller.

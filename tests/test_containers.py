@@ -19,6 +19,8 @@ import jsonschema
 import pytest
 import yaml
 
+from engine.attention.fit import misfits
+from engine.attention.plugin import BACKEND, SUPPORTED_VLLM
 from engine.kv import kv_bytes_per_token
 from engine.rope import plan_context, vllm_overrides
 from indexes.embedding import NONE
@@ -98,7 +100,7 @@ def test_the_whole_file_keeps_the_schema(compose: dict[str, Any]) -> None:
     [
         ("", "volumes", "volume"),
         ("services.engine", "healthcheck", "health_check"),
-        ("services.engine", "image", "images"),
+        ("services.engine", "build", "builds"),
         ("services.engine.healthcheck", "start_period", "startperiod"),
         ("services.engine.deploy.resources", "reservations", "reservation"),
         ("services.engine.deploy.resources.reservations.devices.0", "capabilities", "capability"),
@@ -135,11 +137,12 @@ def test_a_key_given_twice_is_refused() -> None:
 
 def test_build_targets_are_stages_and_build_arguments_are_known(compose: dict[str, Any]) -> None:
     builds = [service["build"] for service in compose["services"].values() if "build" in service]
-    assert {build["target"] for build in builds} == set(TARGETS)
+    assert {build["target"] for build in builds} == {*TARGETS, "engine"}
     for build in builds:
         assert (ROOT / build["context"] / "Dockerfile").is_file()
-        known = {rest.partition("=")[0] for kind, rest in instructions(f"{build['target']}-build") if kind == "ARG"}
-        assert build["args"].keys() <= known
+        stage = build["target"] if build["target"] == "engine" else f"{build['target']}-build"
+        known = {rest.partition("=")[0] for kind, rest in instructions(stage) if kind == "ARG"}
+        assert build.get("args", {}).keys() <= known
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -235,10 +238,18 @@ def test_the_client_searches_by_words_unless_it_is_built_with_dense(compose: dic
     assert "dense" in PYPROJECT["project"]["optional-dependencies"]
 
 
-def test_the_engine_is_the_vllm_that_the_gpu_extra_names(compose: dict[str, Any]) -> None:
+def test_the_engine_is_the_vllm_that_the_gpu_extra_names() -> None:
     pins = [r for r in PYPROJECT["project"]["optional-dependencies"]["gpu"] if r.startswith("vllm==")]
     version = pins[0].removeprefix("vllm==")
-    assert compose["services"]["engine"]["image"] == f"vllm/vllm-openai:v{version}"
+    assert stages()["engine"].base == f"vllm/vllm-openai:v{version}"
+    assert version.startswith(f"{SUPPORTED_VLLM}.")
+
+
+def test_the_engine_has_the_attention_that_its_command_asks_for(engine_arguments: list[str]) -> None:
+    assert _after(engine_arguments, "--attention-backend") == BACKEND
+    assert misfits(QWEN3_8B) == []
+    copied = [source for kind, source in stages()["engine"].instructions if kind == "COPY"]
+    assert copied == ["--from=source / /src"]
 
 
 def test_the_yarn_settings_are_those_that_fathom_would_choose(engine_arguments: list[str]) -> None:
@@ -250,8 +261,8 @@ def test_the_yarn_settings_are_those_that_fathom_would_choose(engine_arguments: 
 
 def test_the_cache_sizes_that_the_comments_name_are_right() -> None:
     text = COMPOSE.read_text(encoding="utf-8")
-    per_token = kv_bytes_per_token(QWEN3_8B, "fp8")
-    assert per_token == 73_728  # 2 · 36 layers · 8 heads · 128
+    per_token = kv_bytes_per_token(QWEN3_8B, "fp8", centred_page=128)
+    assert per_token == 74_304  # 36 layers · 8 heads · (2 · 128 + 2)
     assert f"{per_token:,} bytes a token, {per_token * 131_072 / 1e9:.1f} GB for 131,072" in text
 
 
@@ -261,7 +272,9 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 arguments = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
 names = "model_tag max_model_len kv_cache_dtype hf_overrides default_chat_template_kwargs enable_prompt_tokens_details"
-print(json.dumps({name: getattr(arguments, name) for name in names.split()}))
+found = {name: getattr(arguments, name) for name in names.split()}
+backend = arguments.attention_backend
+print(json.dumps({**found, "attention_backend": getattr(backend, "name", backend)}))
 """
 
 
@@ -275,6 +288,7 @@ def test_vllm_itself_understands_the_command(engine_arguments: list[str]) -> Non
         "model_tag": "Qwen/Qwen3-8B",
         "max_model_len": 131_072,
         "kv_cache_dtype": "fp8",
+        "attention_backend": "CUSTOM",
         "hf_overrides": json.loads(_after(engine_arguments, "--hf-overrides")),
         "default_chat_template_kwargs": {"enable_thinking": False},
         "enable_prompt_tokens_details": True,

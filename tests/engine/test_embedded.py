@@ -10,7 +10,7 @@ from engine.base import EngineInfo
 from engine.embedded import CPU, CPU_BLOCK_TOKENS, EmbeddedEngine, EmbeddedSettings, _reason, device_name, preview
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
-from engine.rope import RopeScaling
+from engine.rope import RopeScaling, plan_context
 from tests.engine.files import CONFIG
 
 MODEL = ModelFiles("smollm2", Path("nowhere"), CONFIG)
@@ -70,7 +70,32 @@ def test_on_a_gpu_what_vllm_has_not_measured_is_missing_and_not_nought() -> None
     assert found.device == device_name() == "GPU 0"
     unknown = (found.dtype, found.kv_dtype, found.kv_tokens, found.kv_block_tokens, found.kv_bytes_per_token)
     assert unknown == (None,) * 5
-    assert found.max_model_tokens == 8192
+    assert (found.attention, found.max_model_tokens) == (None, 8192)
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_the_weights_type_is_the_caches_unless_fp8_is_asked_for() -> None:
+    model = dataclasses.replace(MODEL, config={**CONFIG, "torch_dtype": "bfloat16"})
+    found = preview(model, EmbeddedSettings(8192))
+    assert (found.dtype, found.kv_dtype, found.attention) == ("bfloat16", "bfloat16", None)
+    assert found.kv_bytes_per_token == 23_040  # 2 · 30 layers · 3 KV heads · 64 · 2 bytes
+    found = preview(model, EmbeddedSettings(8192, kv_dtype="fp8"))
+    assert (found.dtype, found.kv_dtype, found.attention) == ("bfloat16", "fp8", "fathom")
+    # 30 layers · 3 KV heads · (2 · 64 + 1 of the centre)
+    assert (found.kv_block_tokens, found.kv_bytes_per_token) == (128, 11_610)
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_the_fp8_cache_of_a_model_without_kernels_is_vllms() -> None:
+    model = dataclasses.replace(MODEL, config={**CONFIG, "head_dim": 80})
+    found = preview(model, EmbeddedSettings(8192, kv_dtype="fp8"))
+    assert (found.kv_dtype, found.attention, found.kv_block_tokens) == ("fp8", None, None)
+    assert found.kv_bytes_per_token == 2 * 30 * 3 * 80
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_a_cpu_keeps_float32_whatever_cache_is_asked_for() -> None:
+    assert preview(MODEL, EmbeddedSettings(8192, kv_dtype="fp8")) == preview(MODEL, EmbeddedSettings(8192))
 
 
 @pytest.mark.usefixtures("_no_gpu")
@@ -108,3 +133,16 @@ def test_the_reason_of_a_failed_start_is_the_line_that_says_why() -> None:
     assert _reason(ValueError(wrapped)) == "no room for 5 layers."
     assert _reason(RuntimeError("first\nlast word\n")) == "last word"
     assert _reason(MemoryError()) == "MemoryError"
+
+
+@pytest.mark.parametrize(
+    ("cache", "attention"), [("auto", None), ("fp8", "CUSTOM"), ("fp8_e4m3", "CUSTOM"), ("fp8_e5m2", None)]
+)
+def test_on_a_gpu_an_fp8_cache_asks_for_fathoms_attention(cache: str, attention: str | None) -> None:
+    engine = EmbeddedEngine.__new__(EmbeddedEngine)
+    engine._plan = plan_context(CONFIG, 12_000)
+    arguments = engine._arguments(MODEL, EmbeddedSettings(12_000, kv_dtype=cache), gpu=True)
+    assert (arguments.kv_cache_dtype, arguments.attention_backend) == (cache, attention)
+    assert arguments.hf_overrides["max_position_embeddings"] == 16_384
+    on_cpu = engine._arguments(MODEL, EmbeddedSettings(12_000, kv_dtype=cache), gpu=False)
+    assert (on_cpu.kv_cache_dtype, on_cpu.attention_backend, on_cpu.dtype) == ("auto", None, "float32")

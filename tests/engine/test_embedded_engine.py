@@ -67,6 +67,7 @@ def test_it_says_what_it_runs(engine: EmbeddedEngine) -> None:
     assert set(info.start_s) == {"import", "engine"}
     if info.device == "cpu":
         assert (info.dtype, info.kv_dtype, info.kv_block_tokens) == ("float32", "float32", 128)
+        assert info.attention == "CPU_ATTN"
         assert info.kv_bytes_per_token == 46_080  # 2 · 30 layers · 3 KV heads · 64 · 4 bytes
         # 1 GiB / 46,080 = 23,301.7
         assert info.kv_tokens == pytest.approx(GIB / 46_080, rel=0.01)

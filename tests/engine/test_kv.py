@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ModelDamagedError
-from engine.kv import DTYPE_BYTES, kv_bytes_per_token, kv_tokens
+from engine.kv import DTYPE_BYTES, centred_head_bytes, kv_bytes_per_token, kv_tokens
 
 SMOLLM2 = {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "hidden_size": 576}
 QWEN3_06B = {
@@ -90,3 +90,13 @@ def test_tokens_are_the_most_whole_blocks_that_fit(kv_bytes: int, per_token: int
 @given(st.integers(0, 2**40), st.integers(0, 2**30))
 def test_more_bytes_never_hold_fewer_tokens(kv_bytes: int, more: int) -> None:
     assert kv_tokens(kv_bytes + more, 46_080, 128) >= kv_tokens(kv_bytes, 46_080, 128)
+
+
+@pytest.mark.parametrize(
+    ("head_dim", "page", "by_hand"), [(128, 128, 258), (128, 64, 260), (64, 128, 129), (96, 128, 194), (256, 64, 520)]
+)
+def test_a_centred_page_adds_its_share_of_the_centre(head_dim: int, page: int, by_hand: int) -> None:
+    # e4m3 key and value, and 2 · head_dim bytes of the centre over the page's tokens, rounded up
+    assert centred_head_bytes(head_dim, page) == by_hand
+    config = {"num_hidden_layers": 10, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": head_dim}
+    assert kv_bytes_per_token(config, "fp8", centred_page=page) == 40 * by_hand

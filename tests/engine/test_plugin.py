@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from vllm.platforms.interface import DeviceCapability
 from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
+from vllm.v1.attention.selector import AttentionSelectorConfig
 
-from engine.attention import plugin
+from engine.attention import plugin, selection
+from engine.attention.backend import FathomBackend
 from engine.attention.selection import Selection
 
 
@@ -50,3 +56,89 @@ def test_another_version_of_vllm_is_left_alone(custom: AttentionBackendEnum, mon
     plugin.register()
     assert not custom.is_overridden()
     assert said == ["fathom's attention is for vLLM 0.32, this is 0.33.1: not registered"]
+
+
+LLAMA = {"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8}
+SELECTOR: dict[str, Any] = {
+    "head_size": 128, "dtype": torch.bfloat16, "kv_cache_dtype": "fp8", "block_size": None,
+}  # fmt: skip
+
+
+class Platform:
+    """vLLM's platform of a GPU, as far as the selection asks it; it knows one backend that serves everything."""
+
+    def __init__(self, candidates: bool = True) -> None:
+        self.candidates = candidates
+        self.asked: list[AttentionSelectorConfig] = []
+
+    def get_valid_backends(self, device_capability: Any, attn_selector_config: AttentionSelectorConfig) -> Any:
+        self.asked.append(attn_selector_config)
+        backend = SimpleNamespace(full_cls_name=lambda: ("vllm.flash", "FlashAttentionBackend"))
+        found = [SimpleNamespace(backend_class=backend, backend=AttentionBackendEnum.FLASH_ATTN, priority=0)]
+        return (found, {}) if self.candidates else ([], {AttentionBackendEnum.FLASH_ATTN: (0, ["too old"])})
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the selection logs."""
+    heard: list[str] = []
+    monkeypatch.setattr(selection._log, "warning", heard.append)
+    monkeypatch.setattr(Selection, "_said", set())
+    return heard
+
+
+def _select(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], capability: tuple[int, int] = (9, 0),
+    platform: Platform | None = None, **selector: Any,
+) -> tuple[list[str], tuple[str, str]]:  # fmt: skip
+    """Reasons of refusal and the class that vLLM would load for one layer."""
+    model = SimpleNamespace(
+        hf_text_config=SimpleNamespace(to_dict=lambda: config),
+        get_total_num_kv_heads=lambda: config["num_key_value_heads"],
+    )
+    monkeypatch.setattr(selection, "get_current_vllm_config", lambda: SimpleNamespace(model_config=model))
+    monkeypatch.setattr(selection, "current_platform", platform or Platform())
+    wanted = AttentionSelectorConfig(**{**SELECTOR, **selector})
+    reasons = Selection.validate_configuration(DeviceCapability(*capability), **wanted._asdict())
+    return reasons, Selection.full_cls_name()
+
+
+def test_a_model_that_fits_gets_fathoms_backend(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    assert _select(monkeypatch, LLAMA) == ([], ("engine.attention.backend", "FathomBackend"))
+    assert _select(monkeypatch, LLAMA, has_sliding_window=True)[1][1] == "FathomBackend"
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "selector", "capability", "why"),
+    [
+        ({"kv_lora_rank": 512}, {}, (9, 0), "latent attention (MLA)"),
+        ({}, {"kv_cache_dtype": "auto"}, (9, 0), "kv_cache_dtype not supported"),
+        ({}, {"kv_cache_dtype": None}, (9, 0), "kv_cache_dtype not supported"),
+        ({}, {"has_sink": True}, (9, 0), "attention sinks not supported"),
+        ({}, {"block_size": 16}, (9, 0), "block_size not supported"),
+        ({}, {"dtype": torch.float32}, (9, 0), "dtype not supported"),
+        ({}, {"use_dcp": True}, (9, 0), "DCP not supported"),
+        ({}, {}, (8, 6), "compute capability not supported"),
+    ],
+)
+def test_what_does_not_fit_gets_vllms_own_choice_and_the_log_says_why(
+    changes: dict[str, Any], selector: dict[str, Any], capability: tuple[int, int], why: str,
+    monkeypatch: pytest.MonkeyPatch, said: list[str],
+) -> None:  # fmt: skip
+    for _ in range(2):  # layers
+        found = _select(monkeypatch, {**LLAMA, **changes}, capability, **selector)
+        assert found == ([], ("vllm.flash", "FlashAttentionBackend"))
+    assert said == [f"fathom's attention does not serve this model ({why}): vLLM's FLASH_ATTN does"]
+
+
+def test_where_nobody_serves_all_reasons_are_given(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    reasons, _ = _select(monkeypatch, {**LLAMA, "kv_lora_rank": 512}, platform=Platform(candidates=False))
+    assert reasons == ["latent attention (MLA)", "FLASH_ATTN: too old"]
+    assert said == []
+
+
+def test_capabilities_from_ada_on_are_served() -> None:
+    served = [(8, 9), (9, 0), (10, 0), (12, 0)]
+    assert all(FathomBackend.supports_compute_capability(DeviceCapability(*pair)) for pair in served)
+    assert not FathomBackend.supports_compute_capability(DeviceCapability(8, 6))

@@ -10,6 +10,7 @@ from indexes.collection import Collection
 from indexes.schema import DATABASE
 from pipeline.config import Config, EngineSettings
 from pipeline.doctor import Finding, Health, examine
+from tests.engine.files import CONFIG
 from tests.indexes.files import write
 
 FAKE = Config(engine=EngineSettings(url="fake://"))
@@ -98,3 +99,12 @@ def test_a_broken_collection_is_a_problem(tmp_path: Path) -> None:
         file.unlink()
     (folder / DATABASE).write_bytes(b"no database at all" * 100)
     assert _finding("collection").health is Health.PROBLEM
+
+
+@pytest.mark.parametrize(("head_dim", "health"), [(64, Health.OK), (80, Health.WARNING)])
+def test_an_fp8_cache_that_would_be_vllms_own_is_a_warning(tmp_path: Path, head_dim: int, health: Health) -> None:
+    folder = write(tmp_path / "model", {"config.json": json.dumps({**CONFIG, "head_dim": head_dim})})
+    for cache, expected in (("auto", Health.OK), ("fp8", health)):
+        found = _finding("model", Config(engine=EngineSettings(model=str(folder), kv_cache=cache)))
+        assert found.health is expected
+        assert ("heads of 80" in found.found) == (expected is Health.WARNING) == ("keeps 16 bits" in found.hint)

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,8 @@ def test_speeds_are_kept_apart_by_model_and_device_in_the_cache() -> None:
     assert speed_profile(info(model="a")).predict(500) == pytest.approx(1.0)
     assert speed_profile(info(model="b")).predict(500) is None
     assert len(list((cache_folder() / "profiles").iterdir())) == 1
+    fp8 = replace(info(model="a"), kv_dtype="fp8")
+    assert len({speed_profile(found).label for found in (info(model="a"), fp8, replace(fp8, attention="fathom"))}) == 3
 
 
 class Words:

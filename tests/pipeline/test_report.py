@@ -102,6 +102,8 @@ def test_an_engine_tells_what_it_knows() -> None:
     )
     line = "m on vllm (cpu), 32,768 tokens a request, yarn ×4, KV cache 65,536 tokens in fp8"
     assert report.engine_line(full) == line
+    ours = replace(full, attention="fathom", kv_block_tokens=128, kv_bytes_per_token=11_610)
+    assert report.engine_line(ours) == f"{line}, pages of 128 tokens, 11,610 bytes a token, attention by fathom"
     assert report.engine_line(replace(full, exact_tokens=False)) == line + ", token counts are estimates"
 
 
