@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 ROOM   := examples/dealroom
-# A Python with torch for CUDA and Triton; vLLM beside it adds the peers to gpu-bench. No installation of fathom is needed.
+# A Python with vLLM 0.32 for a GPU and pytest. No installation of fathom is needed.
 GPU_PYTHON ?= python3
 ASK    ?= What is Quillhaven's runway in months?
 
@@ -52,8 +52,9 @@ bench: $(STAMPS)/dev $(STAMPS)/model ## Start-up, search and ask times, and the 
 	@$(BIN)/python -m evals.bench.startup
 	@$(BIN)/python -m evals.tasks.dealroom
 
-gpu-test: ## On a GPU machine: the attention kernels against float64, with $(GPU_PYTHON)
+gpu-test: ## On a GPU machine: the attention kernels against float64, and vLLM's features with them, with $(GPU_PYTHON)
 	@$(GPU_PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { echo "no GPU that $(GPU_PYTHON)'s torch can use"; exit 1; }
+	@$(GPU_PYTHON) -c 'import vllm, pytest' || { echo "$(GPU_PYTHON) lacks vLLM 0.32 or pytest: install fathom-rag[gpu] and pytest"; exit 1; }
 	@$(GPU_PYTHON) -m pytest -p no:cacheprovider tests/engine/attention
 
 gpu-bench: ## On a GPU machine: the attention kernels beside FlashAttention 3, with $(GPU_PYTHON)
