@@ -6,24 +6,19 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .attention import plugin
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .errors import ContextError, EngineReplyError, EngineStartError, ModelDamagedError
-from .kv import GIB, kv_bytes_per_token, kv_tokens
+from .errors import ContextError, EngineReplyError, EngineStartError
 from .models import ModelFiles
+from .preview import CPU, FATHOM, FP8, EmbeddedSettings, bytes_per_token, device_name
 from .quiet import captured
-from .rope import plan_context, reach_tokens, text_config, vllm_overrides
+from .rope import plan_context, vllm_overrides
 from .tokenizer import ChatTokenizer
 
-CPU = "cpu"
-FATHOM = "fathom"
-CPU_BLOCK_TOKENS = 128  # a page of vLLM's KV cache on a CPU
-FP8 = ("fp8", "fp8_e4m3")  # on a GPU fathom's own attention keeps these
 # One user, one question at a time: small batches keep the profiling run at the start short.
 _CPU_SEQUENCES = 4
 _GPU_SEQUENCES = 16
@@ -32,23 +27,6 @@ GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
 _CPU_BATCHED_TOKENS = 1024
 # A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedSettings:
-    """How to start vLLM.
-
-    `needed_tokens` is the longest request of this run: it decides the RoPE scaling. `kv_cache_gib` bounds the KV
-    cache on a CPU; on a GPU `gpu_memory_utilization` does. `kv_dtype` "fp8" asks a GPU for centred FP8 pages and
-    fathom's attention, which a model that the kernels do not know gets from vLLM instead; a CPU keeps float32.
-    `threads` 0 means all cores.
-    """
-
-    needed_tokens: int
-    kv_cache_gib: int = 2
-    gpu_memory_utilization: float = 0.85
-    kv_dtype: str = "auto"
-    threads: int = 0
 
 
 class EmbeddedEngine:
@@ -82,7 +60,8 @@ class EmbeddedEngine:
                 imported = time.monotonic()
                 on_stage(f"starting {model.name}")
                 device = device_name()
-                plugin.register()
+                if device != CPU and settings.kv_dtype in FP8:
+                    _offer_attention()
                 arguments = self._arguments(model, settings, gpu=device != CPU)
                 self._engine: Any = LLMEngine.from_engine_args(arguments)
                 self._tokenizer = tokenizer or ChatTokenizer(model.folder)
@@ -141,7 +120,7 @@ class EmbeddedEngine:
             kv_dtype=kv_dtype,
             kv_tokens=int(cache.num_gpu_blocks) * int(cache.block_size),
             kv_block_tokens=int(cache.block_size),
-            kv_bytes_per_token=_bytes_per_token(model, kv_dtype, page),
+            kv_bytes_per_token=bytes_per_token(model, kv_dtype, page),
             rope=self._plan.scaling,
             start_s=start,
         )
@@ -253,47 +232,12 @@ def _environment(settings: EmbeddedSettings) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
 
 
-def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
-    """What EmbeddedEngine would say of itself, without starting it; requests are cut to the model's reach.
+def _offer_attention() -> None:
+    """Makes fathom's attention known to vLLM, which may have served another model in this process before."""
+    plugin.register()
+    from .attention.selection import Selection
 
-    On a GPU the size of the KV cache is known only once vLLM has measured the memory, so `kv_tokens` is None, and
-    `attention` only where it is to be fathom's.
-    """
-    plan = plan_context(model.config, min(settings.needed_tokens, reach_tokens(model.config)))
-    device = device_name()
-    cpu = device == CPU
-    dtype = "float32" if cpu else _weights_dtype(model)
-    kv_dtype, attention, page = dtype, None, CPU_BLOCK_TOKENS if cpu else None
-    if not cpu and settings.kv_dtype != "auto":
-        kv_dtype = settings.kv_dtype
-    if not cpu and kv_dtype in FP8:
-        from .attention.fit import misfits
-        from .attention.layout import PREFERRED_PAGE
-
-        attention, page = (None, None) if misfits(model.config) else (FATHOM, PREFERRED_PAGE)
-    per_token = _bytes_per_token(model, kv_dtype, page if attention else None) if kv_dtype else None
-    cache = kv_tokens(settings.kv_cache_gib * GIB, per_token, CPU_BLOCK_TOKENS) if cpu and per_token else None
-    return EngineInfo(
-        model=model.name,
-        backend="vllm",
-        device=device,
-        max_model_tokens=min(plan.max_model_tokens, cache or plan.max_model_tokens),
-        native_tokens=plan.native_tokens,
-        dtype=dtype,
-        attention=attention,
-        kv_dtype=kv_dtype,
-        kv_tokens=cache,
-        kv_block_tokens=page,
-        kv_bytes_per_token=per_token,
-        rope=plan.scaling,
-    )
-
-
-def _weights_dtype(model: ModelFiles) -> str | None:
-    """The 16-bit type that vLLM will keep a model's weights in on a GPU; None where it decides for itself."""
-    inner = text_config(model.config)
-    declared = str(inner.get("dtype") or inner.get("torch_dtype"))
-    return declared if declared in ("bfloat16", "float16") else None
+    Selection.forget()
 
 
 def _attention(config: Any) -> str | None:
@@ -301,18 +245,3 @@ def _attention(config: Any) -> str | None:
     layers = config.compilation_config.static_forward_context.values()
     found = {layer.get_attn_backend().get_name() for layer in layers if hasattr(layer, "get_attn_backend")}
     return ", ".join(sorted(FATHOM if name == plugin.BACKEND else name for name in found)) or None
-
-
-def _bytes_per_token(model: ModelFiles, dtype: str, centred_page: int | None = None) -> int | None:
-    """KV bytes of a token, None for attention that the arithmetic does not know."""
-    try:
-        return kv_bytes_per_token(model.config, dtype, centred_page)
-    except (ModelDamagedError, KeyError):
-        return None
-
-
-def device_name() -> str:
-    """The first GPU's name, or "cpu"."""
-    import torch
-
-    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else CPU

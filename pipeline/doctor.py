@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.embedded import FP8
 from engine.errors import EngineError
 from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
+from engine.preview import FP8
 from indexes.collection import Collection, find_collection
 from indexes.errors import IndexesError
 

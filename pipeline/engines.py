@@ -11,7 +11,7 @@ from engine.speed import SpeedProfile
 from .config import EngineSettings
 
 if TYPE_CHECKING:
-    from engine.embedded import EmbeddedSettings
+    from engine.preview import EmbeddedSettings
     from engine.tokenizer import ChatTokenizer
 
 Say = Callable[[str], None]
@@ -95,7 +95,7 @@ class EmbeddedSource:
         self._engine: Engine | None = None
 
     def preview(self, needed_tokens: int) -> EngineInfo:
-        from engine.embedded import preview
+        from engine.preview import preview
 
         return self._engine.info if self._engine else preview(self._model, self._embedded(needed_tokens))
 
@@ -128,7 +128,7 @@ class EmbeddedSource:
         return self._tokenizer
 
     def _embedded(self, needed_tokens: int) -> "EmbeddedSettings":
-        from engine.embedded import EmbeddedSettings
+        from engine.preview import EmbeddedSettings
 
         return EmbeddedSettings(
             needed_tokens,

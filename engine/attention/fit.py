@@ -20,8 +20,26 @@ _OTHER = {
     "mamba_d_state": "state-space layers",
     "linear_num_key_heads": "linear attention layers",
     "index_topk": "sparse attention",
+    "sparse_attention_config": "sparse attention",
+    "per_layer_config": "layers of different sizes",
+    "num_attention_heads_per_layer": "layers of different sizes",
+    "attention_other_setting": "layers of different sizes",
+    "swa_attention_sink_enabled": "attention sinks",
+    "prefix_lm": "a prefix that is read in both directions",
 }
-_WITH_SINKS = {"gpt_oss", "mimo_v2_flash", "mimo_v2"}
+# Model types whose attention the configuration's fields do not tell.
+_TYPES = {
+    **dict.fromkeys(("gpt_oss", "mimo_v2", "mimo_v2_flash", "openpangu"), "attention sinks"),
+    **dict.fromkeys(("bloom", "mpt", "step1", "baichuan", "jais"), "ALiBi"),
+    **dict.fromkeys(("gemma3", "paligemma", "molmo2"), "images that are read in both directions"),
+    "hrm_text": "a prefix that is read in both directions",
+    **dict.fromkeys(("voxtral_realtime", "voxtral_realtime_text"), "a streaming encoder"),
+    "minimax_m3": "sparse attention",
+}
+_NAMES = {
+    "num_attention_heads": ("n_head", "n_heads"),
+    "hidden_size": ("n_embd", "d_model"),
+}  # as older families have it
 
 
 def misfits(config: Mapping[str, Any]) -> list[str]:
@@ -33,12 +51,12 @@ def misfits(config: Mapping[str, Any]) -> list[str]:
     reasons = [what for key, what in _OTHER.items() if inner.get(key)]
     if inner.get("position_embedding_type") == "alibi":
         reasons.append("ALiBi")
-    if inner.get("model_type") in _WITH_SINKS:
-        reasons.append("attention sinks")
+    types = {part.get("model_type") for part in (config, inner)}
+    reasons += [what for kind, what in _TYPES.items() if kind in types]
     reasons += [f"layers of type {kind}" for kind in sorted(set(inner.get("layer_types") or ()) - _LAYERS)]
     if reasons:
         return reasons
-    heads, hidden = inner.get("num_attention_heads"), inner.get("hidden_size")
+    heads, hidden = (next((inner[key] for key in (name, *_NAMES[name]) if inner.get(key)), None) for name in _NAMES)
     if not isinstance(heads, int) or heads < 1:
         return [f"num_attention_heads is {heads!r}"]
     kv_heads = inner.get("num_key_value_heads") or heads

@@ -10,14 +10,24 @@ _log = logging.getLogger("vllm.fathom")
 
 
 def register() -> None:
-    """Registers the backend, where this vLLM is the version it was written for and CUSTOM is free."""
-    import vllm
+    """Registers the backend, where this vLLM is the version it was written for and CUSTOM is free.
+
+    Never raises: vLLM calls it in all its processes, also for those who never ask for the backend.
+    """
+    try:
+        _register()
+    except Exception:
+        _log.exception("fathom's attention could not be registered")
+
+
+def _register() -> None:
+    from vllm import __version__
+
+    if ".".join(__version__.split(".")[:2]) != SUPPORTED_VLLM:
+        _log.info("fathom's attention is for vLLM %s, this is %s: not registered", SUPPORTED_VLLM, __version__)
+        return
     from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
 
-    version = str(vllm.__version__)
-    if ".".join(version.split(".")[:2]) != SUPPORTED_VLLM:
-        _log.warning("fathom's attention is for vLLM %s, this is %s: not registered", SUPPORTED_VLLM, version)
-        return
     custom = AttentionBackendEnum.CUSTOM
     if custom.is_overridden() and custom.get_path() != SELECTION:
         _log.warning(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.base import EngineInfo
-from engine.embedded import CPU, CPU_BLOCK_TOKENS, EmbeddedEngine, EmbeddedSettings, _reason, device_name, preview
+from engine.embedded import EmbeddedEngine, _reason
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
+from engine.preview import CPU, CPU_BLOCK_TOKENS, EmbeddedSettings, device_name, preview
 from engine.rope import RopeScaling, plan_context
 from tests.engine.files import CONFIG
 
@@ -25,6 +26,7 @@ def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def _gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"GPU {index}")
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda index: (9, 0))
 
 
 @pytest.mark.usefixtures("_no_gpu")
@@ -91,6 +93,12 @@ def test_on_a_gpu_the_fp8_cache_of_a_model_without_kernels_is_vllms() -> None:
     found = preview(model, EmbeddedSettings(8192, kv_dtype="fp8"))
     assert (found.kv_dtype, found.attention, found.kv_block_tokens) == ("fp8", None, None)
     assert found.kv_bytes_per_token == 2 * 30 * 3 * 80
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_without_fp8_products_the_cache_is_vllms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda index: (8, 6))
+    assert preview(MODEL, EmbeddedSettings(8192, kv_dtype="fp8")).attention is None
 
 
 @pytest.mark.usefixtures("_no_gpu")

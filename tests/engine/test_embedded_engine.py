@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine.base import Completion, Delta, Message, Sampling, complete
-from engine.embedded import EmbeddedEngine, EmbeddedSettings, preview
+from engine.embedded import EmbeddedEngine
 from engine.errors import ContextError, EngineReplyError
 from engine.models import DEFAULT_MODEL, ModelFiles, locate
+from engine.preview import EmbeddedSettings, preview
 from engine.tokenizer import ChatTokenizer
 
 pytestmark = [
@@ -187,7 +188,8 @@ def test_a_longer_need_starts_with_yarn_and_vllm_keeps_out_of_the_terminal(tmp_p
 import dataclasses, json, sys
 from pathlib import Path
 from engine.base import Message, Sampling, complete
-from engine.embedded import EmbeddedEngine, EmbeddedSettings
+from engine.embedded import EmbeddedEngine
+from engine.preview import EmbeddedSettings
 from engine.models import locate
 engine = EmbeddedEngine(locate(sys.argv[1]), EmbeddedSettings(12_000, kv_cache_gib=1, threads=1), Path(sys.argv[2]))
 done = complete(engine, [Message("user", "Say hello.")], Sampling(max_tokens=4))

@@ -1,5 +1,6 @@
 """How vLLM comes to know fathom's attention, and which models it is chosen for."""
 
+import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from types import SimpleNamespace
@@ -20,6 +21,14 @@ def test_the_package_tells_vllm_of_the_plugin() -> None:
     found = [point for point in entry_points(group="vllm.general_plugins") if point.name == "fathom"]
     assert [point.value for point in found] == ["engine.attention.plugin:register"]
     assert found[0].load() is plugin.register
+
+
+def test_a_failure_is_logged_and_stops_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(plugin._log, "exception", said.append)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    plugin.register()
+    assert said == ["fathom's attention could not be registered"]
 
 
 @pytest.fixture
@@ -52,7 +61,8 @@ def test_another_backends_name_is_not_taken(custom: AttentionBackendEnum, monkey
 def test_another_version_of_vllm_is_left_alone(custom: AttentionBackendEnum, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr("vllm.__version__", "0.33.1")
-    monkeypatch.setattr(plugin._log, "warning", lambda text, *args: said.append(text % args))
+    monkeypatch.setattr(plugin._log, "info", lambda text, *args: said.append(text % args))
+    monkeypatch.setitem(sys.modules, "vllm.v1.attention.backends.registry", None)  # may be elsewhere there
     plugin.register()
     assert not custom.is_overridden()
     assert said == ["fathom's attention is for vLLM 0.32, this is 0.33.1: not registered"]
@@ -79,24 +89,33 @@ class Platform:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the selection logs."""
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the selection logs; it knows no model before and after."""
     heard: list[str] = []
     monkeypatch.setattr(selection._log, "warning", heard.append)
-    monkeypatch.setattr(Selection, "_said", set())
-    return heard
+    Selection.forget()
+    yield heard
+    Selection.forget()
+
+
+def _model(**changes: Any) -> Any:
+    """vLLM's configuration of a model, as far as the selection reads it."""
+    config = {**LLAMA, **changes}
+    sizes = SimpleNamespace(
+        total_num_attention_heads=config["num_attention_heads"], total_num_kv_heads=config["num_key_value_heads"],
+        head_size=config.get("head_dim", 128), per_layer_overrides=config.pop("overrides", None),
+    )  # fmt: skip
+    model = SimpleNamespace(hf_text_config=SimpleNamespace(to_dict=lambda: config), model_arch_config=sizes)
+    cache = SimpleNamespace(kv_cache_dtype_skip_layers=config.pop("skipped", []))
+    return SimpleNamespace(model_config=model, cache_config=cache)
 
 
 def _select(
-    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], capability: tuple[int, int] = (9, 0),
+    monkeypatch: pytest.MonkeyPatch, config: Any, capability: tuple[int, int] = (9, 0),
     platform: Platform | None = None, **selector: Any,
 ) -> tuple[list[str], tuple[str, str]]:  # fmt: skip
     """Reasons of refusal and the class that vLLM would load for one layer."""
-    model = SimpleNamespace(
-        hf_text_config=SimpleNamespace(to_dict=lambda: config),
-        get_total_num_kv_heads=lambda: config["num_key_value_heads"],
-    )
-    monkeypatch.setattr(selection, "get_current_vllm_config", lambda: SimpleNamespace(model_config=model))
+    monkeypatch.setattr(selection, "get_current_vllm_config", lambda: config)
     monkeypatch.setattr(selection, "current_platform", platform or Platform())
     wanted = AttentionSelectorConfig(**{**SELECTOR, **selector})
     reasons = Selection.validate_configuration(DeviceCapability(*capability), **wanted._asdict())
@@ -104,8 +123,9 @@ def _select(
 
 
 def test_a_model_that_fits_gets_fathoms_backend(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    assert _select(monkeypatch, LLAMA) == ([], ("engine.attention.backend", "FathomBackend"))
-    assert _select(monkeypatch, LLAMA, has_sliding_window=True)[1][1] == "FathomBackend"
+    model = _model()
+    assert _select(monkeypatch, model) == ([], ("engine.attention.backend", "FathomBackend"))
+    assert _select(monkeypatch, model, has_sliding_window=True)[1][1] == "FathomBackend"
     assert said == []
 
 
@@ -113,6 +133,8 @@ def test_a_model_that_fits_gets_fathoms_backend(monkeypatch: pytest.MonkeyPatch,
     ("changes", "selector", "capability", "why"),
     [
         ({"kv_lora_rank": 512}, {}, (9, 0), "latent attention (MLA)"),
+        ({"overrides": [{}, {"head_size": 512}]}, {}, (9, 0), "layers of different sizes"),
+        ({"skipped": ["0"]}, {}, (9, 0), "some layers are to keep 16 bits"),
         ({}, {"kv_cache_dtype": "auto"}, (9, 0), "kv_cache_dtype not supported"),
         ({}, {"kv_cache_dtype": None}, (9, 0), "kv_cache_dtype not supported"),
         ({}, {"has_sink": True}, (9, 0), "attention sinks not supported"),
@@ -126,14 +148,25 @@ def test_what_does_not_fit_gets_vllms_own_choice_and_the_log_says_why(
     changes: dict[str, Any], selector: dict[str, Any], capability: tuple[int, int], why: str,
     monkeypatch: pytest.MonkeyPatch, said: list[str],
 ) -> None:  # fmt: skip
-    for _ in range(2):  # layers
-        found = _select(monkeypatch, {**LLAMA, **changes}, capability, **selector)
-        assert found == ([], ("vllm.flash", "FlashAttentionBackend"))
+    model = _model(**changes)
+    assert _select(monkeypatch, model, capability, **selector) == ([], ("vllm.flash", "FlashAttentionBackend"))
+    # a layer that would fit alone goes with the others
+    assert _select(monkeypatch, model) == ([], ("vllm.flash", "FlashAttentionBackend"))
     assert said == [f"fathom's attention does not serve this model ({why}): vLLM's FLASH_ATTN does"]
 
 
+def test_a_layer_that_does_not_fit_a_model_begun_is_an_error(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    model = _model()
+    assert _select(monkeypatch, model)[0] == []
+    reasons, _ = _select(monkeypatch, model, has_sink=True)
+    assert reasons[0] == "attention sinks not supported"
+    assert "take another --attention-backend" in reasons[-1]
+    assert _select(monkeypatch, _model(), has_sink=True)[0] == []  # another model in the same process
+    assert len(said) == 1
+
+
 def test_where_nobody_serves_all_reasons_are_given(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    reasons, _ = _select(monkeypatch, {**LLAMA, "kv_lora_rank": 512}, platform=Platform(candidates=False))
+    reasons, _ = _select(monkeypatch, _model(kv_lora_rank=512), platform=Platform(candidates=False))
     assert reasons == ["latent attention (MLA)", "FLASH_ATTN: too old"]
     assert said == []
 

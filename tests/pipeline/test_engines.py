@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import engine.embedded
+import engine.preview
 import engine.tokenizer
 from engine.base import EngineInfo, Message
-from engine.embedded import EmbeddedSettings
 from engine.errors import EngineUnreachableError, ModelDamagedError, ModelMissingError
 from engine.fake import FakeEngine
 from engine.models import ModelFiles, cache_folder
+from engine.preview import EmbeddedSettings
 from pipeline.config import EngineSettings
 from pipeline.engines import EmbeddedSource, RunningSource, engine_source, speed_profile
 from tests.pipeline.records import info
@@ -98,7 +99,7 @@ class Started:
         on_stage: Callable[[str], None],
         tokenizer: Words,
     ) -> None:
-        self.info: EngineInfo = engine.embedded.preview(model, settings)
+        self.info: EngineInfo = engine.preview.preview(model, settings)
         self.log, self.folder, self.closed = log, tokenizer.folder, False
         self.made.append(self)
 
@@ -110,7 +111,7 @@ class Started:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
     Started.made = []
     monkeypatch.setattr(engine.embedded, "EmbeddedEngine", Started)
-    monkeypatch.setattr(engine.embedded, "device_name", lambda: "cpu")
+    monkeypatch.setattr(engine.preview, "device_name", lambda: "cpu")
     monkeypatch.setattr(engine.tokenizer, "ChatTokenizer", Words)
     return Started.made
 

@@ -11,7 +11,8 @@ from vllm.v1.kv_cache_interface import create_kv_cache_views as vllm_views
 from vllm.v1.worker.utils import customize_attention_spec
 
 from engine.attention import reference
-from engine.attention.backend import FathomBackend, FathomImpl, FathomMetadata, FathomMetadataBuilder
+from engine.attention.backend import FathomBackend, FathomImpl
+from engine.attention.metadata import FathomMetadata, FathomMetadataBuilder
 from tests.engine.attention.batches import error
 from tests.engine.attention.conftest import DEVICE
 

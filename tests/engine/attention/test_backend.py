@@ -1,5 +1,8 @@
 """The backend inside vLLM's interface: steps of a server against float64, in Triton's interpreter where no GPU is."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from vllm.v1.attention.backend import AttentionCGSupport
@@ -7,8 +10,9 @@ from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheLayout, KVQuantMode, SlidingWindowSpec
 from vllm.v1.worker.utils import customize_attention_spec, select_common_block_size
 
-from engine.attention.backend import FathomBackend, FathomMetadataBuilder, layout_of, page_of
+from engine.attention.backend import FathomBackend
 from engine.attention.layout import HEAD_DIMS, PageLayout
+from engine.attention.metadata import FathomMetadataBuilder, layout_of, page_of
 from engine.errors import AttentionError
 from tests.engine.attention.batches import SHORT_CONTEXT
 from tests.engine.attention.conftest import DEVICE
@@ -190,10 +194,75 @@ def test_without_a_batch_the_output_is_zeros() -> None:
     assert served.impl.forward(None, query, query, query, torch.empty(0), None, output).eq(0).all()
 
 
-def test_what_the_layers_cannot_do_is_said() -> None:
-    with pytest.raises(AttentionError, match="ALiBi"):
-        Served(options={"alibi_slopes": [1.0]})
+@pytest.mark.parametrize("options", [{"alibi_slopes": [1.0]}, {"sinks": torch.ones(4)}, {"chunk_lookback": 512}])
+def test_what_a_layer_cannot_do_is_said(options: dict[str, Any]) -> None:
+    with pytest.raises(AttentionError, match=f"a layer has {next(iter(options))}"):
+        Served(options=options)
+
+
+def test_what_some_models_add_may_be_switched_off() -> None:
+    assert Served(options={"sinks": None, "chunk_lookback": -1, "alibi_slopes": None}).impl.writes
+
+
+def test_a_scale_of_the_output_is_refused() -> None:
     served = Served()
     one = torch.ones(1)
     with pytest.raises(NotImplementedError):
         served.impl.forward(None, one, one, one, one, None, one, output_scale=one)
+
+
+def test_attention_that_is_not_causal_is_refused() -> None:
+    served = Served()
+    request = served.request(1)
+    served.step([(request, 3)])
+    with pytest.raises(AttentionError, match="not causal"):
+        served.builder.build(0, served.common([(request, 1)]).replace(causal=False))
+
+
+def test_a_graph_is_captured_of_decodes_alone() -> None:
+    served = Served()
+    request = served.request(1)
+    served.step([(request, 5)])
+    assert served.builder.build_for_cudagraph_capture(served.common([(request, 1)])).plan is None
+    with pytest.raises(AttentionError, match="not all decodes"):
+        served.builder.build_for_cudagraph_capture(served.common([(request, 5)]))
+
+
+def test_requests_without_tokens_go_with_the_prefills() -> None:
+    served = Served(drafts=3)
+    empty, one = served.request(1), served.request(2)
+    served.step([(empty, 9), (one, 9)])
+    metadata, errors = served.step([(empty, 0), (one, 1)])
+    assert (metadata.decodes, metadata.tokens) == (0, 1)
+    assert errors[1] < SHORT_CONTEXT
+
+
+def test_lengths_that_the_host_does_not_have_are_fetched() -> None:
+    served = Served()
+    request = served.request(1, 2)
+    served.step([(request, 130)])
+    common = served.common([(request, 7)])
+    found = served.builder.build(0, common.replace(seq_lens_cpu_upper_bound=None))
+    known = served.builder.build(0, common)
+    assert found.plan is not None
+    assert known.plan is not None
+    assert torch.equal(found.plan.tiles, known.plan.tiles)
+
+
+def test_half_a_model_is_refused() -> None:
+    def layer(name: str) -> Any:
+        backend = SimpleNamespace(get_name=lambda: name)
+        return SimpleNamespace(get_attn_backend=lambda: backend, kv_cache_dtype="fp8")
+
+    settings = vllm_settings(4)
+    layers = {"a": layer("CUSTOM"), "b": layer("FLASH_ATTN"), "c": SimpleNamespace()}
+    settings.compilation_config.static_forward_context = layers
+    with pytest.raises(AttentionError, match="1 of 2 layers are FLASH_ATTN's, such as b"):
+        FathomMetadataBuilder(spec_of(2, 64, 128), [], settings, DEVICE)
+
+
+def test_blocks_of_another_page_than_the_declared_are_refused() -> None:
+    served = Served(block=64, blocks=4)
+    served.cache = served.cache.reshape(2, 2, 128, -1).contiguous()
+    with pytest.raises(AttentionError, match="130 bytes a token, pages 129"):
+        served.step([(served.request(0), 1)])
