@@ -71,6 +71,8 @@ class EmbeddedEngine:
         start = {"import": imported - started, "engine": time.monotonic() - imported}
         logging.getLogger("vllm").setLevel(logging.ERROR)  # the log has its story; the terminal is the user's
         self._info = self._describe(model, device, start)
+        if notice := _other_cache(self._info, settings, log):
+            on_stage(notice)
         self._count = 0
 
     def _arguments(self, model: ModelFiles, settings: EmbeddedSettings, gpu: bool) -> Any:
@@ -238,6 +240,15 @@ def _offer_attention() -> None:
     from .attention.selection import Selection
 
     Selection.forget()
+
+
+def _other_cache(info: EngineInfo, settings: EmbeddedSettings, log: Path) -> str | None:
+    """What to say where an FP8 cache was asked for and it is not fathom's attention that keeps it."""
+    if settings.kv_dtype not in FP8 or info.attention == FATHOM:
+        return None
+    if info.device == CPU:
+        return "an FP8 cache needs a GPU: the cache is float32"
+    return f"fathom's attention does not serve {info.model}: its FP8 cache is vLLM's own, {log} says why"
 
 
 def _attention(config: Any) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.base import EngineInfo
-from engine.embedded import EmbeddedEngine, _reason
+from engine.embedded import EmbeddedEngine, _other_cache, _reason
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
 from engine.preview import CPU, CPU_BLOCK_TOKENS, EmbeddedSettings, device_name, preview
@@ -154,3 +154,21 @@ def test_on_a_gpu_an_fp8_cache_asks_for_fathoms_attention(cache: str, attention:
     assert arguments.hf_overrides["max_position_embeddings"] == 16_384
     on_cpu = engine._arguments(MODEL, EmbeddedSettings(12_000, kv_dtype=cache), gpu=False)
     assert (on_cpu.kv_cache_dtype, on_cpu.attention_backend, on_cpu.dtype) == ("auto", None, "float32")
+
+
+@pytest.mark.parametrize(
+    ("cache", "device", "attention", "said"),
+    [
+        ("auto", "GPU 0", "FLASH_ATTN", None),
+        ("fp8", "GPU 0", "fathom", None),
+        ("fp8_e5m2", "GPU 0", "FLASH_ATTN", None),
+        ("fp8", CPU, "CPU_ATTN", "an FP8 cache needs a GPU: the cache is float32"),
+        (
+            "fp8", "GPU 0", "FLASH_ATTN",
+            "fathom's attention does not serve m: its FP8 cache is vLLM's own, engine.log says why",
+        ),
+    ],
+)  # fmt: skip
+def test_an_fp8_cache_that_is_not_fathoms_is_said(cache: str, device: str, attention: str, said: str | None) -> None:
+    info = EngineInfo("m", "vllm", device, 8192, attention=attention)
+    assert _other_cache(info, EmbeddedSettings(100, kv_dtype=cache), Path("engine.log")) == said
