@@ -151,6 +151,8 @@ def answers(llm: Any, tokenizer: Any, data: Path, count: int) -> list[list[int]]
     """Greedy token ids after each question, questions taken evenly from all documents."""
     from vllm import SamplingParams
 
+    if not count:
+        return []
     pairs = []
     for file in sorted((data / "leval_subset").glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
