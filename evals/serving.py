@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.attention import plugin
 from engine.embedded import GPU_COMPILATION
+from evals.context import run_context
 
 # What differs between contenders; everything else is fathom's own start of vLLM on a GPU.
 CONTENDERS: dict[str, dict[str, Any]] = {
@@ -56,11 +58,14 @@ def start(model: Path, contender: str, **options: Any) -> Any:
 
 
 def describe(llm: Any) -> dict[str, Any]:
-    """What a started vLLM runs: attention, page, tokens and bytes of the cache."""
+    """What a started vLLM runs: device, attention, page in tokens, tokens and bytes of the cache."""
+    import torch
+
     config = llm.llm_engine.vllm_config
     layers = list(config.compilation_config.static_forward_context.values())
     tokens = config.cache_config.num_gpu_blocks * config.cache_config.block_size
     return {
+        "device": torch.cuda.get_device_name(0),
         "attention": sorted({layer.get_attn_backend().get_name() for layer in layers}),
         "page": config.cache_config.block_size,
         "tokens": tokens,
@@ -83,6 +88,20 @@ def dummy_model(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(LLAMA_8B), encoding="utf-8")
     return folder
+
+
+def report(
+    lines: Sequence[str],
+    results: Mapping[str, Any],
+    job: Mapping[str, Any],
+    commit: str | None,
+    file: Path | None,
+) -> None:
+    """Prints the tables and where they come from; a file gets all results as JSON. `commit` names one without git."""
+    context = asdict(run_context(("vllm", "torch", "triton"))) | ({"commit": commit} if commit else {})
+    sys.stdout.write("".join(f"{line}\n" for line in [*lines, str(context)]))
+    if file:
+        file.write_text(json.dumps({"context": context, "job": job, "results": results}, indent=1), encoding="utf-8")
 
 
 def run_children(

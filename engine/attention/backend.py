@@ -20,6 +20,8 @@ from .plugin import BACKEND
 from .prefill import prefill
 from .write import write
 
+_OFF = (None, -1, False)  # values of a layer's options that ask for nothing
+
 
 def pages_in(kv_cache: torch.Tensor, layout: PageLayout) -> torch.Tensor:
     """vLLM's cache of a layer, uint8 [blocks, heads, page, token_bytes], as [blocks, heads, run_bytes]."""
@@ -28,15 +30,12 @@ def pages_in(kv_cache: torch.Tensor, layout: PageLayout) -> torch.Tensor:
             f"vLLM's cache is {list(kv_cache.shape)} with strides {list(kv_cache.stride())}",
             "the kernels need each layer's blocks in one piece: leave VLLM_KV_CACHE_LAYOUT unset",
         )
-    if kv_cache[0].numel() != layout.heads * layout.run_bytes:
+    if kv_cache.shape[2] * kv_cache.shape[3] != layout.run_bytes:
         raise AttentionError(
             f"blocks of {kv_cache.shape[2]} tokens have {kv_cache.shape[3]} bytes a token, pages {layout.token_bytes}",
             f"use --block-size {PREFERRED_PAGE}",
         )
     return kv_cache.view(kv_cache.shape[0], layout.heads, layout.run_bytes)
-
-
-_OFF = (None, -1, False)
 
 
 class FathomImpl(AttentionImpl[FathomMetadata]):

@@ -27,6 +27,8 @@ from .prefill import prefill
 from .tuning import MOST_ROWS
 from .write import previous_blocks, write
 
+_ELSEWHERE = "leave --attention-backend away, or take another backend"
+
 
 def page_of(block_size: int) -> int:
     """Tokens of the pages that vLLM's blocks consist of: the largest page that divides them, 128 for other sizes."""
@@ -170,9 +172,6 @@ class FathomMetadataBuilder(AttentionMetadataBuilder[FathomMetadata]):
         if self.speculates:
             plan.tiles[:, 4] = common.seq_lens[decodes:][plan.tiles[:, 0].long()]
         return plan
-
-
-_ELSEWHERE = "leave --attention-backend away, or take another backend"
 
 
 def _check_alone(vllm_config: VllmConfig) -> None:

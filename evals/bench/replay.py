@@ -16,14 +16,13 @@ import json
 import random
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.models import locate
 from engine.rope import plan_context, vllm_overrides
-from evals.context import run_context
-from evals.serving import core, describe, free_blocks, run_children, start
+from evals.serving import core, describe, free_blocks, report, run_children, start
 from evals.tasks.kv_cache import agreement, ids
 
 SHORTEST, LONGEST = 1000, 60_000
@@ -88,14 +87,7 @@ def main() -> None:
         for way in ("together", "alone")
     }
     results = run_children("evals.bench.replay", jobs, together=True)
-    context = asdict(run_context(("vllm", "torch", "triton"))) | (
-        {"commit": arguments.commit} if arguments.commit else {}
-    )
-    for line in table(results):
-        print(line)
-    print(context)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"context": context, "job": job, "results": results}), encoding="utf-8")
+    report(table(results), results, job, arguments.commit, arguments.json)
     leaks = [name for name, result in results.items() if result["blocks_left"] != result["blocks"] - 1]
     if leaks:
         sys.exit(f"blocks were not given back by: {', '.join(leaks)}")

@@ -17,12 +17,10 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evals.context import run_context
-from evals.serving import CONTENDERS, core, describe, dummy_model, run_children, start
+from evals.serving import CONTENDERS, core, describe, dummy_model, report, run_children, start
 
 CONTEXTS = (2048, 4096, 8192, 16384, 32768, 65536, 130000)
 BATCHES = (1, 8)
@@ -59,14 +57,7 @@ def main() -> None:
                 results |= run_children("evals.bench.serving", {name: {**job, "contender": name}})
             except RuntimeError as error:  # the others' times are not lost
                 failures.append(str(error))
-    context = asdict(run_context(("vllm", "torch", "triton"))) | (
-        {"commit": arguments.commit} if arguments.commit else {}
-    )
-    for line in tables(results) if results else []:
-        print(line)
-    print(context)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"context": context, "results": results}, indent=1), encoding="utf-8")
+    report(tables(results) if results else [], results, job, arguments.commit, arguments.json)
     if failures:
         sys.exit("\n".join(failures))
 
@@ -90,7 +81,7 @@ def measure(job_file: Path, out: Path) -> None:
         },
         **options,
     )  # fmt: skip
-    found: dict[str, Any] = {"start_s": time.perf_counter() - began, **describe(llm), "device": _device()}
+    found: dict[str, Any] = {"start_s": time.perf_counter() - began, **describe(llm)}
     words = llm.llm_engine.vllm_config.model_config.get_vocab_size()
     chance = random.Random(0)
     prompts = [[chance.randrange(words) for _ in range(longest)] for _ in range(max(job["batches"]))]
@@ -115,12 +106,6 @@ def measure(job_file: Path, out: Path) -> None:
 def _repetitions(tokens: int) -> int:
     """More of the short, whose seconds differ more from one to the next."""
     return 2 if tokens > 100_000 else 4 if tokens > 10_000 else 12
-
-
-def _device() -> str:
-    import torch
-
-    return str(torch.cuda.get_device_name(0))
 
 
 def _first_token(llm: Any, prompt: list[int]) -> float:

@@ -22,15 +22,13 @@ import random
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.kv import kv_bytes_per_token
 from engine.models import locate
 from engine.rope import plan_context, vllm_overrides
-from evals.context import run_context
-from evals.serving import CONTENDERS, describe, run_children, start
+from evals.serving import CONTENDERS, describe, report, run_children, start
 
 A_HAYSTACK = 15
 PLACES = "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana".split()
@@ -68,14 +66,7 @@ def main() -> None:
     names = arguments.contenders.split(",")
     jobs = {name: {**job, "contender": name} for name in names}
     results = run_children("evals.tasks.kv_cache", jobs, arguments.together)
-    context = asdict(run_context(("vllm", "torch", "triton"))) | (
-        {"commit": arguments.commit} if arguments.commit else {}
-    )
-    for line in tables(results):
-        print(line)
-    print(context)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"context": context, "job": job, "results": results}), encoding="utf-8")
+    report(tables(results), results, job, arguments.commit, arguments.json)
 
 
 def measure(job_file: Path, out: Path) -> None:
@@ -92,18 +83,12 @@ def measure(job_file: Path, out: Path) -> None:
     )  # fmt: skip
     data = Path(job["data"])
     tokenizer = llm.get_tokenizer()
-    found: dict[str, Any] = {**describe(llm), "device": _device(), "reach": plan.max_model_tokens}
+    found: dict[str, Any] = {**describe(llm), "reach": plan.max_model_tokens}
     found["needles"] = {str(length): needles(llm, tokenizer, data, length, job["needles"]) for length in job["lengths"]}
     found["answers"] = answers(llm, tokenizer, data, job["questions"])
     if job["windows"]:
         found["nll"] = {str(length): likelihood(llm, tokenizer, data, length, job["windows"]) for length in WINDOWS}
     out.write_text(json.dumps(found), encoding="utf-8")
-
-
-def _device() -> str:
-    import torch
-
-    return str(torch.cuda.get_device_name(0))
 
 
 def ids(tokenizer: Any, text: str) -> list[int]:

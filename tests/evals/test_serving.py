@@ -146,3 +146,12 @@ def test_contenders_differ_in_their_cache_alone() -> None:
         "kv_cache_dtype",
         "attention_backend",
     }
+
+
+def test_a_report_prints_its_origin_and_keeps_everything(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    serving.report(["| a |"], {"x": 1}, {"model": "m"}, "abc1234", tmp_path / "out.json")
+    printed = capsys.readouterr().out.splitlines()
+    kept = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert printed[0] == "| a |"
+    assert "'commit': 'abc1234'" in printed[1]
+    assert (kept["results"], kept["job"], kept["context"]["commit"]) == ({"x": 1}, {"model": "m"}, "abc1234")

@@ -111,7 +111,8 @@ def _compare(name: str, runs: Runs, like: str = "off") -> None:
     bound = _distance(runs["off"].result()["rounds"][0], wrong, 3) / 3
     for number, served in enumerate(runs[name].result()["rounds"]):
         distance, agreed = _distance(reference, served), _agreement(reference, served)
-        print(f"{name}, round {number}: {distance:.4f} apart (bound {bound:.4f}), {agreed:.0%} of tokens agree")  # noqa: T201
+        text = f"{name}, round {number}: {distance:.4f} apart (bound {bound:.4f}), {agreed:.0%} of tokens agree"
+        print(text)  # noqa: T201, what was measured, shown by -rA
         assert distance < bound
         if name in SAME_ARITHMETIC and not number:
             assert agreed == 1.0
