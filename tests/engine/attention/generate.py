@@ -60,6 +60,7 @@ def main() -> None:
         "attention_backend": "CUSTOM",
         "kv_cache_dtype": "fp8",
         "kv_cache_memory_bytes": 2**30,
+        "gpu_memory_utilization": 0.1,  # what must be free at the start: others use the GPU too
         "max_model_len": LONGEST,
         "max_num_seqs": 8,
         "max_num_batched_tokens": 16_384,
