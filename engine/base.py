@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from .errors import EngineReplyError
-from .rope import RopeScaling
+from .rope.scaling import RopeScaling
 
 Role = Literal["system", "user", "assistant"]
 

@@ -16,7 +16,8 @@ from .errors import ContextError, EngineReplyError, EngineStartError
 from .models import ModelFiles
 from .preview import CPU, FATHOM, FP8, EmbeddedSettings, bytes_per_token, device_name
 from .quiet import captured
-from .rope import plan_context, vllm_overrides
+from .rope.context import plan_context
+from .rope.settings import vllm_overrides
 from .tokenizer import ChatTokenizer
 
 # One user, one question at a time: small batches keep the profiling run at the start short.

@@ -7,6 +7,7 @@ EngineError
 ├── EngineStartError        vLLM is not installed or did not start
 ├── EngineUnreachableError  the server of --engine does not answer
 ├── EngineReplyError        the server answered with an error or something unreadable
+├── RopeError               a scaling of positions that cannot be, or that an engine has no words for
 ├── ContextError            more tokens than the model, its scaling or the cache can hold
 └── AttentionError          shapes, strides or a device that the attention kernels cannot take
 """
@@ -42,6 +43,10 @@ class EngineUnreachableError(EngineError):
 
 class EngineReplyError(EngineError):
     """The server answered with an error or something unreadable."""
+
+
+class RopeError(EngineError):
+    """A RoPE scaling that cannot be, or that an engine's settings cannot say."""
 
 
 class ContextError(EngineError):

@@ -6,7 +6,8 @@ from .base import EngineInfo
 from .errors import ModelDamagedError
 from .kv import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
-from .rope import plan_context, reach_tokens, text_config
+from .rope.config import text_config
+from .rope.context import plan_context, reach_tokens
 
 CPU = "cpu"
 FATHOM = "fathom"

@@ -22,7 +22,8 @@ import yaml
 from engine.attention.fit import misfits
 from engine.attention.plugin import BACKEND, SUPPORTED_VLLM
 from engine.kv import kv_bytes_per_token
-from engine.rope import plan_context, vllm_overrides
+from engine.rope.context import plan_context
+from engine.rope.settings import vllm_overrides
 from indexes.embedding import NONE
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError

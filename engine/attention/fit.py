@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..rope import text_config
+from ..rope.config import text_config
 from .layout import HEAD_DIMS
 from .plan import MOST_HEADS_A_GROUP
 

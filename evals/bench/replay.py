@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.models import locate
-from engine.rope import plan_context, vllm_overrides
+from engine.rope.context import plan_context
+from engine.rope.settings import vllm_overrides
 from evals.serving import core, describe, free_blocks, report, run_children, start
 from evals.tasks.kv_cache import agreement, ids
 

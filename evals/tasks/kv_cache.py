@@ -27,7 +27,8 @@ from typing import Any
 
 from engine.kv import kv_bytes_per_token
 from engine.models import locate
-from engine.rope import plan_context, vllm_overrides
+from engine.rope.context import plan_context
+from engine.rope.settings import vllm_overrides
 from evals.serving import CONTENDERS, describe, report, run_children, start
 
 A_HAYSTACK = 15

@@ -11,7 +11,8 @@ from engine.embedded import EmbeddedEngine, _other_cache, _reason
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
 from engine.preview import CPU, CPU_BLOCK_TOKENS, EmbeddedSettings, device_name, preview
-from engine.rope import RopeScaling, plan_context
+from engine.rope.context import plan_context
+from engine.rope.scaling import RopeScaling
 from tests.engine.files import CONFIG
 
 MODEL = ModelFiles("smollm2", Path("nowhere"), CONFIG)

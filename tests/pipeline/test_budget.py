@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base import EngineInfo
-from engine.rope import RopeScaling
+from engine.rope.scaling import RopeScaling
 from pipeline.budget import Budget, Limit, LimitName, request_budget, tokens_within
 from tests.pipeline.records import info
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.base import EngineInfo
-from engine.rope import RopeScaling
+from engine.rope.scaling import RopeScaling
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
 from indexes.ranking import SearchMode, SearchResult

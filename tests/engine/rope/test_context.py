@@ -8,16 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ContextError, ModelDamagedError
-from engine.rope import (
-    FACTORS,
-    ContextPlan,
-    RopeScaling,
-    is_extended,
-    native_tokens,
-    plan_context,
-    reach_tokens,
-    vllm_overrides,
-)
+from engine.rope.config import is_extended, native_tokens
+from engine.rope.context import FACTORS, ContextPlan, plan_context, reach_tokens
+from engine.rope.scaling import RopeScaling
+from engine.rope.settings import vllm_overrides
 
 SMOLLM2 = {
     "model_type": "llama",
