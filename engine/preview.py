@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .base import EngineInfo
 from .errors import ModelDamagedError
-from .kv import GIB, kv_bytes_per_token, kv_tokens
+from .kv.geometry import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
 from .rope.config import text_config
 from .rope.context import plan_context, reach_tokens

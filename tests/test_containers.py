@@ -21,7 +21,7 @@ import yaml
 
 from engine.attention.fit import misfits
 from engine.attention.plugin import BACKEND, SUPPORTED_VLLM
-from engine.kv import kv_bytes_per_token
+from engine.kv.geometry import kv_bytes_per_token
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides
 from indexes.embedding import NONE

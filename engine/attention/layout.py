@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import AttentionError
-from ..kv import centred_head_bytes
+from ..kv.formats import centred_head_bytes
 
 PAGES = (64, 128)
 PREFERRED_PAGE = 128

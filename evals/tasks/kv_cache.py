@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.kv import kv_bytes_per_token
+from engine.kv.geometry import kv_bytes_per_token
 from engine.models import locate
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.attention.fit import misfits
-from engine.kv import kv_bytes_per_token
+from engine.kv.geometry import kv_bytes_per_token
 from evals import serving
 from evals.bench import replay
 from evals.bench import serving as bench
