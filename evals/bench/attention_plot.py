@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.bench.attention_cases import DECODE, PREFILL, Case
-from evals.bench.scale_plot import Panel, plot
+from pipeline.line_plot import Panel, plot
 
 SHOWN = ("ours 128", "FA3 FP8 64", "FA3 FP8 128", "FA3 bf16", "FA3 bf16 paged")
 

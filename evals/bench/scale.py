@@ -19,7 +19,7 @@ from typing import Any
 
 from evals.bench.generated import DOCUMENT_CHUNKS
 from evals.bench.scale_contest import compare
-from evals.bench.scale_plot import Panel, plot, short
+from pipeline.line_plot import Panel, plot, short
 from evals.bench.scale_steps import run_step
 from evals.context import run_context
 

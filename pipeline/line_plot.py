@@ -1,4 +1,4 @@
-"""Growth as a picture: panels of lines over the number of chunks, as one SVG file without scripts or fonts."""
+"""Growth as a picture: panels of lines over a quantity, as one SVG file without scripts or fonts."""
 
 import math
 from collections.abc import Mapping, Sequence
