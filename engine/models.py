@@ -92,6 +92,17 @@ def locate(name: str) -> ModelFiles:
     )
 
 
+def described(name: str) -> ModelFiles:
+    """The config of a name, whose weights need not be here: as `locate`, and also a config.json.
+
+    Raises ModelMissingError, and ModelDamagedError for a file that is no JSON object.
+    """
+    path = _path(name)
+    if path.suffix == ".json" and path.is_file():
+        return ModelFiles(name, path.parent.absolute(), read_config(path.parent, path.name))
+    return locate(name)
+
+
 def pull(name: str, say: Say = lambda _: None) -> ModelFiles:
     """The model of a name, fetched and converted where that has not been done. `say` hears each step."""
     if name in BUNDLED:
@@ -106,17 +117,20 @@ def pull(name: str, say: Say = lambda _: None) -> ModelFiles:
     return locate(name)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """`config.json` of a model folder. Raises ModelDamagedError where it is missing or no JSON object."""
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """`config.json` of a model folder, or a file of another name.
+
+    Raises ModelDamagedError where it is missing or no JSON object.
+    """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelDamagedError(
-            f"{folder} holds no model: config.json cannot be read ({error})",
+            f"{folder} holds no model: {name} cannot be read ({error})",
             "name a folder in Hugging Face's format",
         ) from error
     if not isinstance(config, dict):
-        raise ModelDamagedError(f"{folder / 'config.json'} is not a JSON object", "fetch the model again")
+        raise ModelDamagedError(f"{folder / name} is not a JSON object", "fetch the model again")
     return config
 
 

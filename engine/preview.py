@@ -46,7 +46,7 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
     if not cpu and settings.kv_dtype != "auto":
         kv_dtype = settings.kv_dtype
     if not cpu and kv_dtype in FP8:
-        from .attention.layout import PREFERRED_PAGE
+        from .attention.fit import PREFERRED_PAGE
 
         attention, page = (FATHOM, PREFERRED_PAGE) if _served_by_fathom(model) else (None, None)
     per_token = bytes_per_token(model, kv_dtype, page if attention else None) if kv_dtype else None
@@ -71,8 +71,7 @@ def _served_by_fathom(model: ModelFiles) -> bool:
     """Whether this GPU and this model are among those that fathom's attention knows."""
     import torch
 
-    from .attention.fit import misfits
-    from .attention.layout import FIRST_CAPABILITY
+    from .attention.fit import FIRST_CAPABILITY, misfits
 
     return bool(torch.cuda.get_device_capability(0) >= FIRST_CAPABILITY) and not misfits(model.config)
 

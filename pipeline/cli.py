@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import collection_commands
+from . import collection_commands, model_commands
 from .errors import ExitCode
 from .failures import Commands, reported
 from .options import (
@@ -31,9 +31,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Models of the embedded engine.", no_args_is_help=True)
 app.add_typer(collection_commands.app)
-app.add_typer(models_app, name="models")
+app.add_typer(model_commands.app)
 
 
 @app.command()
@@ -117,29 +116,6 @@ def doctor(
             terminal.out_json({"findings": [asdict(finding) for finding in findings]})
         if any(finding.health is Health.PROBLEM for finding in findings):
             raise typer.Exit(ExitCode.ERROR)
-
-
-@models_app.command("pull")
-def models_pull(
-    name: Annotated[str | None, typer.Argument(help="Bundled name, .gguf file or hub id; the default model.")] = None,
-    measure: Annotated[bool, typer.Option(help="Measure the prefill speed here, which the router uses.")] = True,
-    json: JsonOption = False,
-) -> None:
-    """Fetch a model, convert it if need be, and measure how fast this machine reads with it."""
-    with reported(json):
-        from . import terminal
-        from .measuring import pull_and_measure
-
-        config = settings({"engine.model": name})
-        stages = terminal.Stages()
-        with stages.shown():
-            result = pull_and_measure(config.engine, measure, stages.stage)
-        if json:
-            terminal.out_json(result)
-        else:
-            terminal.out(f"{result.model} in {result.folder}")
-            for point in result.speeds:
-                terminal.out(f"  {point.tokens:>6,} tokens read in {point.seconds:.1f} s")
 
 
 @app.command(name="version")

@@ -96,6 +96,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "kind": "The method.",
         "factor": "By how much the length was stretched.",
         "original_tokens": "The length before.",
+        "options": "Further parameters of the method, by the names of Hugging Face configs; empty for the usual ones.",
     },
     "AnswerTimings": {
         "retrieval_s": "Searching; null, as with all of these, where it did not happen.",

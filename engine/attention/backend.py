@@ -14,7 +14,8 @@ from vllm.v1.kv_cache_interface import AttentionSpec, KVCacheLayout, KVQuantMode
 
 from ..errors import AttentionError
 from .decode import decode
-from .layout import FIRST_CAPABILITY, HEAD_DIMS, PAGES, PREFERRED_PAGE, PageLayout
+from .fit import FIRST_CAPABILITY, HEAD_DIMS, PAGES, PREFERRED_PAGE
+from .layout import PageLayout
 from .metadata import FathomMetadata, FathomMetadataBuilder, layout_of, page_of
 from .plugin import BACKEND
 from .prefill import prefill

@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..rope.config import text_config
-from .layout import HEAD_DIMS
-from .plan import MOST_HEADS_A_GROUP
+
+# What the kernels take.
+PAGES = (64, 128)
+PREFERRED_PAGE = 128
+HEAD_DIMS = (64, 96, 128, 256)
+MOST_HEADS_A_GROUP = 16
+FIRST_CAPABILITY = (8, 9)
 
 _LAYERS = {"full_attention", "sliding_attention"}
 # Fields of a configuration that mean another attention than causal softmax over every earlier token or a window.

@@ -20,14 +20,11 @@ import torch
 
 from ..errors import AttentionError
 from ..kv.formats import centred_head_bytes
+from .fit import FIRST_CAPABILITY, HEAD_DIMS, PAGES
 
-PAGES = (64, 128)
-PREFERRED_PAGE = 128
-HEAD_DIMS = (64, 96, 128, 256)
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0
 FEW = 16  # a page begun with fewer tokens takes its centre from the page before it
-FIRST_CAPABILITY = (8, 9)
 
 
 @dataclass(frozen=True)

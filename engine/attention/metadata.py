@@ -20,7 +20,8 @@ from vllm.v1.kv_cache_interface import AttentionSpec
 
 from ..errors import AttentionError
 from .decode import decode
-from .layout import FEW, PAGES, PREFERRED_PAGE, PageLayout
+from .fit import PAGES, PREFERRED_PAGE
+from .layout import FEW, PageLayout
 from .plan import PrefillPlan, group_size, plan_prefill
 from .plugin import BACKEND
 from .prefill import prefill

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from ..errors import AttentionError
+from .fit import MOST_HEADS_A_GROUP
 from .layout import PageLayout
 
 TILE_ROWS = {64: 192}  # rows of one tile by head size: (token, query head) pairs of one KV head
 OTHER_TILE_ROWS = 128
-MOST_HEADS_A_GROUP = 16
 
 
 @dataclass(frozen=True, eq=False)

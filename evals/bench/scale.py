@@ -19,9 +19,9 @@ from typing import Any
 
 from evals.bench.generated import DOCUMENT_CHUNKS
 from evals.bench.scale_contest import compare
-from pipeline.line_plot import Panel, plot, short
 from evals.bench.scale_steps import run_step
 from evals.context import run_context
+from pipeline.line_plot import Panel, plot, short
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 GOAL_QUERY_MS = 30

@@ -11,7 +11,8 @@ from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheLayout, KVQuant
 from vllm.v1.worker.utils import customize_attention_spec, select_common_block_size
 
 from engine.attention.backend import FathomBackend
-from engine.attention.layout import HEAD_DIMS, PageLayout
+from engine.attention.fit import HEAD_DIMS
+from engine.attention.layout import PageLayout
 from engine.attention.metadata import FathomMetadataBuilder, layout_of, page_of
 from engine.errors import AttentionError
 from tests.engine.attention.batches import SHORT_CONTEXT

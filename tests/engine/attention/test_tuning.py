@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engine.attention.layout import HEAD_DIMS, PAGES, PageLayout
+from engine.attention.fit import HEAD_DIMS, PAGES
+from engine.attention.layout import PageLayout
 from engine.attention.tuning import DECODE, PREFILL, decode_choice, prefill_choice
 
 SHAPES = {(head_dim, page) for head_dim in HEAD_DIMS for page in PAGES}
