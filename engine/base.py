@@ -68,9 +68,10 @@ class Delta:
 class EngineInfo:
     """What an engine runs. None means that the engine does not tell.
 
-    `max_model_tokens` bounds prompt and completion together; `native_tokens` is what the model was trained
-    for; `attention` names who computes it, "fathom" or vLLM's name of one of its own; `kv_tokens` is how many tokens
-    the KV cache holds for all requests, as the engine itself reports.
+    `max_model_tokens` bounds prompt and completion together; `native_tokens` is what the model was trained for; `rope`
+    is how its length is stretched, by fathom or by its own config; `reliable_tokens` is how far the model was measured
+    to read reliably in this state; `attention` names who computes it, "fathom" or vLLM's name of one of its own;
+    `kv_tokens` is how many tokens the KV cache holds for all requests, as the engine itself reports.
     """
 
     model: str
@@ -85,6 +86,7 @@ class EngineInfo:
     kv_block_tokens: int | None = None
     kv_bytes_per_token: int | None = None
     rope: RopeScaling | None = None
+    reliable_tokens: int | None = None
     exact_tokens: bool = True
     start_s: dict[str, float] = field(default_factory=dict)
 
@@ -108,6 +110,11 @@ class Engine(Protocol):
 
         Raises ContextError before any work where the prompt and max_tokens exceed `max_model_tokens`.
         """
+        ...
+
+    def free_kv_tokens(self) -> int | None:
+        """Tokens of the KV cache that no request holds now; those of the prefix cache are free. None where the engine
+        does not tell."""
         ...
 
     def close(self) -> None:

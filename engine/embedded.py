@@ -14,7 +14,16 @@ from .attention import plugin
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
 from .errors import ContextError, EngineReplyError, EngineStartError
 from .models import ModelFiles
-from .preview import CPU, FATHOM, FP8, EmbeddedSettings, bytes_per_token, device_name
+from .preview import (
+    CPU,
+    FATHOM,
+    FP8,
+    EmbeddedSettings,
+    bytes_per_token,
+    device_name,
+    reliable_tokens,
+    stretched,
+)
 from .quiet import captured
 from .rope.context import plan_context
 from .rope.settings import vllm_overrides
@@ -124,7 +133,8 @@ class EmbeddedEngine:
             kv_tokens=int(cache.num_gpu_blocks) * int(cache.block_size),
             kv_block_tokens=int(cache.block_size),
             kv_bytes_per_token=bytes_per_token(model, kv_dtype, page),
-            rope=self._plan.scaling,
+            rope=stretched(model.config, self._plan),
+            reliable_tokens=reliable_tokens(model, self._plan, kv_dtype, attention),
             start_s=start,
         )
 
@@ -189,6 +199,10 @@ class EmbeddedEngine:
                     yield Delta(piece.text, completion)
         finally:
             self._engine.abort_request([request])  # nothing to do where it is finished
+
+    def free_kv_tokens(self) -> int | None:
+        pool = self._engine.engine_core.engine_core.scheduler.kv_cache_manager.block_pool
+        return int(pool.get_num_free_blocks()) * int(self._info.kv_block_tokens or 0)
 
     def close(self) -> None:
         """Shuts vLLM down; its farewell goes nowhere."""

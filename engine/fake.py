@@ -77,5 +77,8 @@ class FakeEngine:
         reason = "stop" if len(kept) == len(pieces) else "length"
         yield Delta("", Completion("".join(kept), reason, Usage(prompt, len(kept)), Timings(0.0, 0.0)))
 
+    def free_kv_tokens(self) -> int | None:
+        return self._info.kv_tokens
+
     def close(self) -> None:
         pass

@@ -1,17 +1,22 @@
 """What the embedded engine would be, told without starting it: its length, its cache, who computes attention."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .base import EngineInfo
 from .errors import ModelDamagedError
 from .kv.geometry import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
-from .rope.config import text_config
-from .rope.context import plan_context, reach_tokens
+from .profile import reliable_length
+from .rope.config import own_scaling, rope_kind, text_config
+from .rope.context import ContextPlan, plan_context, reach_tokens
+from .rope.scaling import RopeScaling
 
 CPU = "cpu"
 FATHOM = "fathom"
 CPU_BLOCK_TOKENS = 128  # a page of vLLM's KV cache on a CPU
+UNTRAINED = ("linear", "ntk", "dynamic", "yarn")  # scalings that stretch a model without training it
 FP8 = ("fp8", "fp8_e4m3")  # on a GPU fathom's own attention keeps these
 
 
@@ -63,8 +68,24 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
         kv_tokens=cache,
         kv_block_tokens=page,
         kv_bytes_per_token=per_token,
-        rope=plan.scaling,
+        rope=stretched(model.config, plan),
+        reliable_tokens=reliable_tokens(model, plan, kv_dtype, attention),
     )
+
+
+def stretched(config: Mapping[str, Any], plan: ContextPlan) -> RopeScaling | None:
+    """The scaling that a model runs with and was not trained with: the plan's, or one of its own config that needs no
+    training. Llama 3's and LongRoPE's are part of a model's training."""
+    if plan.scaling is not None or rope_kind(config) not in UNTRAINED:
+        return plan.scaling
+    return own_scaling(config)
+
+
+def reliable_tokens(model: ModelFiles, plan: ContextPlan, kv_dtype: str | None, attention: str | None) -> int | None:
+    """What the model's profile says of this state; None where nothing was measured. Raises ModelDamagedError."""
+    dtype = f"{kv_dtype}-{FATHOM}" if attention == FATHOM else kv_dtype
+    found = reliable_length(model.folder, stretched(model.config, plan), plan.native_tokens, dtype)
+    return found.tokens if found else None
 
 
 def _served_by_fathom(model: ModelFiles) -> bool:

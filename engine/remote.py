@@ -17,19 +17,23 @@ DEFAULT_MODEL_TOKENS = 8192  # where the server does not tell its length
 _BYTES_PER_TOKEN = 2.5  # low, so that estimates lie above the truth for prose and tables
 _TEMPLATE_TOKENS = 16  # a message's share of the chat template, estimated likewise
 _CACHE_INFO = re.compile(r"^vllm:cache_config_info\{(?P<labels>.*)\}", re.M)
+_USAGE = re.compile(r"^vllm:kv_cache_usage_perc(?:\{[^}]*\})?\s+([0-9.eE+-]+)\s*$", re.M)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 class RemoteEngine:
     """An Engine over HTTP. Tokens are counted by the server where it has vLLM's /tokenize, else estimated."""
 
-    def __init__(self, url: str, model: str | None = None, timeout_s: float = 600.0) -> None:
-        """Asks the server what it serves.
+    def __init__(
+        self, url: str, model: str | None = None, timeout_s: float = 600.0, kv_tokens: int | None = None
+    ) -> None:
+        """Asks the server what it serves; `kv_tokens` is the size of its KV cache where that is known better here.
 
         Raises EngineUnreachableError, and EngineReplyError where it is no such server or lacks the model.
         """
         import httpx
 
+        self._declared = kv_tokens
         self._url = url.rstrip("/").removesuffix("/v1")
         key = os.environ.get(API_KEY, "").strip()
         if not (key.isascii() and key.isprintable()):
@@ -191,20 +195,25 @@ class RemoteEngine:
             return None
 
     def _kv_tokens(self) -> int | None:
-        """Tokens of KV cache from vLLM's /metrics; None where the server does not tell."""
-        import httpx
-
-        try:
-            text = self._client.get("/metrics").text
-        except httpx.HTTPError:
-            return None
-        if not (match := _CACHE_INFO.search(text)):
+        """Tokens of KV cache: those declared, or vLLM's own of /metrics; None where the server does not tell."""
+        if self._declared is not None:
+            return self._declared
+        if not (match := _CACHE_INFO.search(self._metrics())):
             return None
         labels = dict(_LABEL.findall(match["labels"]))
         try:
             return int(labels["num_gpu_blocks"]) * int(labels["block_size"])
         except (KeyError, ValueError):
             return None
+
+    def _metrics(self) -> str:
+        """What /metrics says; nothing where the server has none."""
+        import httpx
+
+        try:
+            return self._client.get("/metrics").text
+        except httpx.HTTPError:
+            return ""
 
     def _refusal(self, status: int, text: str) -> EngineReplyError:
         hint = f"set {API_KEY}" if status in (401, 403) else "see the server's log"
@@ -218,6 +227,15 @@ class RemoteEngine:
             f"no engine answers at {self._url}: {error}",
             "start one (vllm serve MODEL) or check the address given with --engine",
         )
+
+    def free_kv_tokens(self) -> int | None:
+        total = self._info.kv_tokens
+        try:
+            shares = [float(share) for share in _USAGE.findall(self._metrics())]
+        except ValueError:
+            return None
+        # Of several engines behind one address the fullest may get the request.
+        return None if total is None or not shares else int(total * (1 - min(1.0, max(0.0, *shares))))
 
     def close(self) -> None:
         self._client.close()

@@ -57,10 +57,14 @@ class RetrievalSettings(_Section):
 
 
 class RouterSettings(_Section):
-    """How to choose. `time_limit_s` bounds the predicted seconds to the first token; 0 switches the limit off."""
+    """How to choose. `time_limit_s` bounds the predicted seconds to the first token, `quota_gib` the KV cache of one
+    request; 0 switches either off. `reliable_tokens` takes the place of what was measured or is assumed of a model.
+    """
 
     route: Literal["auto", "chunked", "native"] = "auto"
     time_limit_s: float = Field(default=30.0, ge=0)
+    quota_gib: float = Field(default=0.0, ge=0)
+    reliable_tokens: int | None = Field(default=None, ge=1)
 
 
 class ReadingSettings(_Section):
@@ -71,11 +75,13 @@ class ReadingSettings(_Section):
 
 
 class EngineSettings(_Section):
-    """Which engine. A `url` takes the place of the embedded one."""
+    """Which engine. A `url` takes the place of the embedded one; `kv_cache_tokens` is what a server's KV cache holds,
+    for one that does not tell."""
 
     model: str | None = Field(default=None, min_length=1)
     url: str | None = None
     kv_cache_gib: int = Field(default=2, ge=1)
+    kv_cache_tokens: int | None = Field(default=None, ge=1)
     kv_cache: str = Field(default="auto", min_length=1)
     gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)
     threads: int = Field(default=0, ge=0)

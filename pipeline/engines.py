@@ -36,6 +36,10 @@ class EngineSource(Protocol):
         """The engine, running; `on_stage` hears what is happening."""
         ...
 
+    def free_kv_tokens(self) -> int | None:
+        """Free tokens of the KV cache as Engine.free_kv_tokens; None before the start."""
+        ...
+
     def close(self) -> None:
         """Closes the engine, if one was started."""
         ...
@@ -52,7 +56,7 @@ def engine_source(settings: EngineSettings) -> EngineSource:
         return RunningSource(fake.FakeEngine())
     from engine.remote import RemoteEngine
 
-    return RunningSource(RemoteEngine(settings.url, settings.model, settings.timeout_s))
+    return RunningSource(RemoteEngine(settings.url, settings.model, settings.timeout_s, settings.kv_cache_tokens))
 
 
 def speed_profile(info: EngineInfo) -> SpeedProfile:
@@ -80,6 +84,9 @@ class RunningSource:
 
     def start(self, needed_tokens: int, on_stage: Say) -> Engine:
         return self._engine
+
+    def free_kv_tokens(self) -> int | None:
+        return self._engine.free_kv_tokens()
 
     def close(self) -> None:
         self._engine.close()
@@ -114,6 +121,9 @@ class EmbeddedSource:
             log = cache_folder() / "logs" / "engine.log"
             self._engine = EmbeddedEngine(self._model, self._embedded(needed_tokens), log, on_stage, self._tokens())
         return self._engine
+
+    def free_kv_tokens(self) -> int | None:
+        return self._engine.free_kv_tokens() if self._engine else None
 
     def close(self) -> None:
         if self._engine is not None:

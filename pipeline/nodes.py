@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.base import Sampling, complete
+from engine.kv.geometry import GIB
 from indexes.documents import DocumentHit
 from indexes.ranking import SearchMode
 
@@ -19,7 +20,7 @@ from .answer import (
     judge,
     read_passages,
 )
-from .budget import request_budget
+from .budget import Bounds, request_budget
 from .citing import check_answer
 from .engines import speed_profile
 from .errors import BudgetError
@@ -183,7 +184,9 @@ def _decide(state: QuestionState, around: Surroundings, candidates: list[Candida
     needed = overhead + sum(item.tokens for item in candidates) + answer_tokens if whole else 0
     info = source.preview(needed)
     profile = speed_profile(info)
-    budget = request_budget(info, answer_tokens, config.router.time_limit_s, profile.predict)
+    router = config.router
+    bounds = Bounds(router.time_limit_s, int(router.quota_gib * GIB), router.reliable_tokens)
+    budget = request_budget(info, answer_tokens, bounds, profile.predict, source.free_kv_tokens())
     native = info.native_tokens or info.max_model_tokens
     chunk_tokens = config.reading.chunk_tokens or min(int(native * CHUNK_SHARE), CHUNK_TOKENS_MOST)
     return decide(config.router.route, candidates, overhead, budget, chunk_tokens)

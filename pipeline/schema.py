@@ -89,6 +89,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "kv_block_tokens": "Tokens of one block of the KV cache.",
         "kv_bytes_per_token": "Bytes of the KV cache for one token.",
         "rope": "How the model's length was stretched; null where it was not.",
+        "reliable_tokens": "How far the model was measured to read reliably in this state; null where nothing was.",
         "exact_tokens": "Whether tokens were counted; false: estimated.",
         "start_s": "Seconds of the parts of the engine's start.",
     },

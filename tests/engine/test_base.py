@@ -32,6 +32,9 @@ class Scripted:
             self.said += 1
             yield delta
 
+    def free_kv_tokens(self) -> int | None:
+        return None
+
     def close(self) -> None:
         pass
 

@@ -11,6 +11,7 @@ from engine.embedded import EmbeddedEngine, _other_cache, _reason
 from engine.errors import ContextError, EngineStartError
 from engine.models import ModelFiles
 from engine.preview import CPU, CPU_BLOCK_TOKENS, EmbeddedSettings, device_name, preview
+from engine.profile import calibrated, write_profile
 from engine.rope.context import plan_context
 from engine.rope.scaling import RopeScaling
 from tests.engine.files import CONFIG
@@ -105,6 +106,38 @@ def test_on_a_gpu_without_fp8_products_the_cache_is_vllms(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("_no_gpu")
 def test_a_cpu_keeps_float32_whatever_cache_is_asked_for() -> None:
     assert preview(MODEL, EmbeddedSettings(8192, kv_dtype="fp8")) == preview(MODEL, EmbeddedSettings(8192))
+
+
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e5, "original_max_position_embeddings": 2048}
+LLAMA3 = {**YARN, "rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_a_model_that_its_config_stretches_says_so_but_for_scalings_that_were_trained() -> None:
+    own = dataclasses.replace(MODEL, config={**CONFIG, "rope_parameters": YARN})
+    assert preview(own, EmbeddedSettings(8192)).rope == RopeScaling("yarn", 4.0, 2048)
+    trained = dataclasses.replace(MODEL, config={**CONFIG, "rope_parameters": LLAMA3})
+    assert preview(trained, EmbeddedSettings(8192)).rope is None
+
+
+@pytest.mark.usefixtures("_no_gpu")
+def test_the_profile_beside_the_weights_tells_how_far_a_model_reads_reliably(tmp_path: Path) -> None:
+    model = dataclasses.replace(MODEL, folder=tmp_path)
+    entries = [
+        calibrated(None, 8192, "float32", 5000, "x"),
+        calibrated(RopeScaling("yarn", 4.0, 8192), 8192, "float32", 9000, "x"),
+    ]
+    write_profile(tmp_path, entries)
+    assert preview(model, EmbeddedSettings(8192)).reliable_tokens == 5000
+    assert preview(model, EmbeddedSettings(20_000)).reliable_tokens == 9000
+    assert preview(model, EmbeddedSettings(10_000)).reliable_tokens is None  # YaRN ×2, which was not measured
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_profile_of_vllms_cache_is_not_one_of_fathoms(tmp_path: Path) -> None:
+    model = dataclasses.replace(MODEL, folder=tmp_path)
+    write_profile(tmp_path, [calibrated(None, 8192, "fp8", 5000, "x"), calibrated(None, 8192, "fp8-fathom", 7000, "x")])
+    assert preview(model, EmbeddedSettings(8192, kv_dtype="fp8")).reliable_tokens == 7000
 
 
 @pytest.mark.usefixtures("_no_gpu")

@@ -84,6 +84,18 @@ def test_the_preview_said_the_same(engine: EmbeddedEngine, model: ModelFiles) ->
         assert engine.info.kv_tokens == pytest.approx(said.kv_tokens, rel=0.01)
 
 
+def test_free_tokens_are_the_cache_s_but_for_vllm_s_own_page_and_what_a_request_holds(engine: EmbeddedEngine) -> None:
+    info = engine.info
+    assert info.kv_tokens is not None
+    assert info.kv_block_tokens is not None
+    assert engine.free_kv_tokens() == info.kv_tokens - info.kv_block_tokens
+    stream = engine.stream(QUESTION, Sampling(max_tokens=8))
+    next(stream)
+    assert engine.free_kv_tokens() == info.kv_tokens - 2 * info.kv_block_tokens
+    list(stream)
+    assert engine.free_kv_tokens() == info.kv_tokens - info.kv_block_tokens
+
+
 def test_stages_are_told(engine: EmbeddedEngine, heard: list[str]) -> None:
     assert heard == ["loading vLLM", f"starting {engine.info.model}"]
 
@@ -206,7 +218,7 @@ engine.close()
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["info"]["rope"] == {"kind": "yarn", "factor": 2.0, "original_tokens": 8192}
+    assert found["info"]["rope"] == {"kind": "yarn", "factor": 2.0, "original_tokens": 8192, "options": {}}
     assert (found["info"]["max_model_tokens"], found["info"]["native_tokens"]) == (16384, 8192)
     # what vLLM itself was started with
     assert found["inside"]["rope_type"] == "yarn"

@@ -1,14 +1,15 @@
 """A remote engine against a real HTTP server: what it asks, and what it understands of the answers."""
 
 import itertools
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from engine.base import Message, Sampling, complete
 from engine.errors import ContextError
-from engine.remote import API_KEY, DEFAULT_MODEL_TOKENS
-from tests.engine.server import QUESTION, Connect, Reply, as_json, events, openai, piece, vllm
+from engine.remote import API_KEY, DEFAULT_MODEL_TOKENS, RemoteEngine
+from tests.engine.server import METRICS, QUESTION, Connect, Reply, as_json, events, openai, piece, vllm
 
 # What it serves
 
@@ -48,6 +49,36 @@ def test_a_server_that_does_not_tell_its_length_has_the_default(connect: Connect
 def test_metrics_without_the_cache_leave_it_unknown(connect: Connect, metrics: bytes) -> None:
     _, engine = connect(vllm(metrics=lambda _: Reply(metrics)))
     assert engine.info.kv_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "free"),
+    [
+        (b'vllm:kv_cache_usage_perc{engine="0",model_name="tiny"} 0.25', 24_576),
+        (b"vllm:kv_cache_usage_perc 0.0", 32_768),
+        (b'vllm:kv_cache_usage_perc{engine="0"} 0.25\nvllm:kv_cache_usage_perc{engine="1"} 0.5', 16_384),
+        (b'vllm:kv_cache_usage_perc{engine="0"} 1.5', 0),
+        (b'vllm:kv_cache_usage_perc{engine="0"} 2.5e-1', 24_576),
+        (b'vllm:kv_cache_usage_perc{engine="0"} e+-', None),
+        (b'vllm:kv_cache_usage_perc{engine="0"} NaN', None),
+        (b"# vllm:kv_cache_usage_perc 0.5", None),
+        (b"", None),
+    ],
+)
+def test_free_tokens_are_what_running_requests_leave(connect: Connect, usage: bytes, free: int | None) -> None:
+    text = METRICS.encode() + b"\n" + usage
+    _, engine = connect(vllm(metrics=lambda _: Reply(text)))
+    assert engine.free_kv_tokens() == free
+
+
+def test_a_declared_cache_takes_the_place_of_what_a_server_tells(connect: Connect) -> None:
+    server, _ = connect(openai())
+    with closing(RemoteEngine(server.url, kv_tokens=5000)) as engine:
+        assert engine.info.kv_tokens == 5000
+        assert engine.free_kv_tokens() is None
+    server, _ = connect(vllm(metrics=lambda _: Reply(METRICS.encode() + b"\nvllm:kv_cache_usage_perc 0.5")))
+    with closing(RemoteEngine(server.url, kv_tokens=5000)) as engine:
+        assert (engine.info.kv_tokens, engine.free_kv_tokens()) == (5000, 2500)
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])

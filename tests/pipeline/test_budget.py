@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.base import EngineInfo
 from engine.rope.scaling import RopeScaling
-from pipeline.budget import Budget, Limit, LimitName, request_budget, tokens_within
+from pipeline.budget import Bounds, Budget, Limit, LimitName, request_budget, tokens_within
 from tests.pipeline.records import info
 
 
@@ -36,6 +36,39 @@ def test_what_the_engine_does_not_tell_does_not_bind() -> None:
     assert _tokens(request_budget(info(8000), 0)) == {LimitName.MODEL_LENGTH: 8000}
 
 
+def test_a_measured_length_takes_the_place_of_the_assumed_one() -> None:
+    stretched = EngineInfo("m", "b", "d", 32_000, 8000, rope=RopeScaling("yarn", 4.0, 8000), reliable_tokens=24_000)
+    budget = request_budget(stretched, 1000)
+    assert _tokens(budget)[LimitName.RELIABLE_LENGTH] == 23_000
+    assert budget.binding().reason == "m stretched by yarn ×4 was measured to read so far reliably"
+    told = request_budget(stretched, 1000, Bounds(reliable_tokens=5000))
+    assert _tokens(told)[LimitName.RELIABLE_LENGTH] == 4000
+    assert "[router] reliable_tokens" in told.binding().reason
+
+
+def test_what_other_requests_hold_is_not_there() -> None:
+    engine = info(8000, native_tokens=8000, kv_tokens=5000)
+    budget = request_budget(engine, 200, free_kv_tokens=1500)
+    assert _tokens(budget)[LimitName.KV_CACHE] == 1300
+    assert budget.binding().reason == "the KV cache holds 5,000 tokens, of which 1,500 are free now"
+    # never more than the cache has, and vLLM's own page is not worth a word
+    assert _tokens(request_budget(engine, 200, free_kv_tokens=9999))[LimitName.KV_CACHE] == 4800
+    paged = EngineInfo("m", "b", "d", 8000, kv_tokens=5000, kv_block_tokens=16)
+    near = request_budget(paged, 0, free_kv_tokens=4984).binding()
+    assert (near.tokens, near.reason) == (4984, "the KV cache holds 5,000 tokens")
+
+
+def test_a_quota_is_in_bytes_and_whole_pages() -> None:
+    engine = EngineInfo("m", "b", "d", 8000, kv_tokens=8000, kv_block_tokens=16, kv_bytes_per_token=1_000_000)
+    budget = request_budget(engine, 100, Bounds(quota_bytes=2**30))
+    # 2^30 / 16,000,000 = 67.1 pages of 16: 1,072 tokens
+    assert _tokens(budget)[LimitName.QUOTA] == 972
+    assert budget.binding().hard
+    assert budget.binding().reason == "1 GiB a request hold 1,072 tokens of 1,000,000 bytes"
+    assert LimitName.QUOTA not in _tokens(request_budget(info(8000), 0, Bounds(quota_bytes=1)))
+    assert LimitName.QUOTA not in _tokens(request_budget(engine, 0, Bounds()))
+
+
 def test_limits_do_not_fall_below_zero() -> None:
     budget = request_budget(info(100, native_tokens=100, kv_tokens=64), 5000)
     assert set(_tokens(budget).values()) == {0}
@@ -55,11 +88,13 @@ def test_time_binds_where_a_limit_and_a_speed_are_known(
     time_limit_s: float, seconds_for: object, expected: int | None
 ) -> None:
     assert callable(seconds_for)
-    assert _tokens(request_budget(info(8000), 0, time_limit_s, seconds_for)).get(LimitName.TIME_LIMIT) == expected
+    assert (
+        _tokens(request_budget(info(8000), 0, Bounds(time_limit_s), seconds_for)).get(LimitName.TIME_LIMIT) == expected
+    )
 
 
 def test_soft_limits_do_not_bind_where_only_hard_ones_count() -> None:
-    budget = request_budget(info(8000, native_tokens=1000, kv_tokens=9000), 0, 1.0, lambda n: n / 10)
+    budget = request_budget(info(8000, native_tokens=1000, kv_tokens=9000), 0, Bounds(1.0), lambda n: n / 10)
     assert (budget.binding().name, budget.prompt_tokens()) == (LimitName.TIME_LIMIT, 10)
     assert (budget.binding(hard_only=True).name, budget.prompt_tokens(hard_only=True)) == (LimitName.MODEL_LENGTH, 8000)
 
