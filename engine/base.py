@@ -70,8 +70,9 @@ class EngineInfo:
 
     `max_model_tokens` bounds prompt and completion together; `native_tokens` is what the model was trained for; `rope`
     is how its length is stretched, by fathom or by its own config; `reliable_tokens` is how far the model was measured
-    to read reliably in this state; `attention` names who computes it, "fathom" or vLLM's name of one of its own;
-    `kv_tokens` is how many tokens the KV cache holds for all requests, as the engine itself reports.
+    to read reliably in this state; `parameters` counts the numbers of the weights; `attention` names who computes it,
+    "fathom" or vLLM's name of one of its own; `kv_tokens` is how many tokens the KV cache holds for all requests, as
+    the engine itself reports.
     """
 
     model: str
@@ -87,6 +88,7 @@ class EngineInfo:
     kv_bytes_per_token: int | None = None
     rope: RopeScaling | None = None
     reliable_tokens: int | None = None
+    parameters: int | None = None
     exact_tokens: bool = True
     start_s: dict[str, float] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from .preview import (
     EmbeddedSettings,
     bytes_per_token,
     device_name,
+    parameter_count,
     reliable_tokens,
     stretched,
 )
@@ -135,6 +136,7 @@ class EmbeddedEngine:
             kv_bytes_per_token=bytes_per_token(model, kv_dtype, page),
             rope=stretched(model.config, self._plan),
             reliable_tokens=reliable_tokens(model, self._plan, kv_dtype, attention),
+            parameters=parameter_count(model),
             start_s=start,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .base import EngineInfo
+from .cost import parameters
 from .errors import ModelDamagedError
 from .kv.geometry import GIB, kv_bytes_per_token, kv_tokens
 from .models import ModelFiles
@@ -70,6 +71,7 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
         kv_bytes_per_token=per_token,
         rope=stretched(model.config, plan),
         reliable_tokens=reliable_tokens(model, plan, kv_dtype, attention),
+        parameters=parameter_count(model),
     )
 
 
@@ -86,6 +88,15 @@ def reliable_tokens(model: ModelFiles, plan: ContextPlan, kv_dtype: str | None, 
     dtype = f"{kv_dtype}-{FATHOM}" if attention == FATHOM else kv_dtype
     found = reliable_length(model.folder, stretched(model.config, plan), plan.native_tokens, dtype)
     return found.tokens if found else None
+
+
+def parameter_count(model: ModelFiles) -> int | None:
+    """Parameters of a model by its config, None where its sizes are not known to fathom's arithmetic."""
+    try:
+        found = parameters(model.config)
+    except ModelDamagedError:
+        return None
+    return found.total if found else None
 
 
 def _served_by_fathom(model: ModelFiles) -> bool:

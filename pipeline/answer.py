@@ -85,6 +85,17 @@ class AnswerTimings:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstTry:
+    """The passages that did not hold the answer, before documents were read whole."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    prefill_s: float
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A question's end. `text` is what the model wrote; `sentences` are its parts, checked."""
 
@@ -102,6 +113,7 @@ class Answer:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    first_try: FirstTry | None
     engine: EngineInfo | None
     timings: AnswerTimings
 

@@ -59,17 +59,25 @@ class RetrievalSettings(_Section):
 class RouterSettings(_Section):
     """How to choose. `time_limit_s` bounds the predicted seconds to the first token, `quota_gib` the KV cache of one
     request; 0 switches either off. `reliable_tokens` takes the place of what was measured or is assumed of a model.
+    `escalate`: where passages did not hold the answer under "auto", the documents are read whole once.
     """
 
     route: Literal["auto", "chunked", "native"] = "auto"
     time_limit_s: float = Field(default=30.0, ge=0)
+    escalate: bool = True
     quota_gib: float = Field(default=0.0, ge=0)
     reliable_tokens: int | None = Field(default=None, ge=1)
 
 
 class ReadingSettings(_Section):
-    """What goes before the model. `chunk_tokens` None means 15% of the model's native length, at most 4,096."""
+    """What goes before the model. `chunk_tokens` None means 15% of the model's native length, at most 4,096.
 
+    `order` is that of whole documents: "document" keeps the collection's, so that questions about the same documents
+    share their prompt's beginning; "best_last" puts the best next to the question, "best_at_ends" the best at the
+    beginning and the end.
+    """
+
+    order: Literal["document", "best_first", "best_last", "best_at_ends"] = "document"
     chunk_tokens: int | None = Field(default=None, ge=64)
     answer_tokens: int = Field(default=160, ge=8, le=8192)
 

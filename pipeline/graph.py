@@ -1,4 +1,7 @@
-"""The question as a LangGraph: retrieve → route → read → answer → check; nothing found or a dry run ends early."""
+"""The question as a LangGraph: retrieve → route → read → answer → check.
+
+Nothing found or a dry run ends early; passages that do not hold the answer lead once to whole documents.
+"""
 
 import os
 import time
@@ -8,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from .answer import Answer
+from .prompts import says_not_found
+from .router import Route
 from .state import QuestionState, Surroundings
 
 Step = Callable[[QuestionState, Surroundings], QuestionState]
@@ -36,13 +41,15 @@ def compiled() -> Any:
     add("choose_route", nodes.route)
     add("read", nodes.read)
     add("write", nodes.answer)
+    add("escalate", nodes.escalate)
     add("check", nodes.check)
     add("refuse", nodes.refuse)
     graph.add_edge(START, "retrieve")
     graph.add_conditional_edges("retrieve", _after_retrieve, ["choose_route", "refuse"])
     graph.add_edge("choose_route", "read")
     graph.add_conditional_edges("read", _after_read, ["write", "refuse"])
-    graph.add_edge("write", "check")
+    graph.add_conditional_edges("write", _after_write, ["escalate", "check"])
+    graph.add_conditional_edges("escalate", _after_escalate, ["read", "check"])
     graph.add_edge("check", END)
     graph.add_edge("refuse", END)
     return graph.compile()
@@ -63,3 +70,12 @@ def _after_retrieve(state: QuestionState) -> str:
 
 def _after_read(state: QuestionState) -> str:
     return "refuse" if state["dry_run"] else "write"
+
+
+def _after_write(state: QuestionState) -> str:
+    waiting = state.get("whole") is not None and state["decision"].route is Route.CHUNKED
+    return "escalate" if waiting and says_not_found(state["completion"].text) else "check"
+
+
+def _after_escalate(state: QuestionState) -> str:
+    return "read" if state["decision"].escalated else "check"

@@ -1,12 +1,6 @@
-"""The steps of a question: retrieve, route, read, answer, check. Each takes the state and returns its part."""
-
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""The steps of a question, from retrieving to checking. Each takes the state and returns its part."""
 
 from engine.base import Sampling, complete
-from engine.kv.geometry import GIB
-from indexes.documents import DocumentHit
 from indexes.ranking import SearchMode
 
 from .answer import (
@@ -14,25 +8,23 @@ from .answer import (
     Answer,
     AnswerTimings,
     Citation,
+    FirstTry,
     Status,
     citation,
     cite,
     judge,
     read_passages,
 )
-from .budget import Bounds, request_budget
 from .citing import check_answer
 from .engines import speed_profile
 from .errors import BudgetError
 from .prompts import answer_messages, says_not_found
-from .reading import Reading, read_chunks, read_documents, whole_tokens
-from .router import Candidate, Route, RouteDecision, decide
+from .reading import Reading, read_chunks, read_documents
+from .router import Route
 from .state import QuestionState, Surroundings
+from .weighing import Weighing, timed
 
-CHUNK_SHARE = 0.15  # of the native length, where [reading] chunk_tokens is not set
-CHUNK_TOKENS_MOST = 4096
 _CLOSEST = 3  # places shown where nothing supports an answer
-_RIVAL_SHARE = 0.5  # a document is a candidate for whole reading with half the best one's evidence
 
 
 def retrieve(state: QuestionState, around: Surroundings) -> QuestionState:
@@ -40,7 +32,7 @@ def retrieve(state: QuestionState, around: Surroundings) -> QuestionState:
     around.listener.stage("searching the documents")
     seconds = dict(state.get("seconds", {}))
     mode = around.config.retrieval.mode
-    with _timed(seconds, "retrieval"):
+    with timed(seconds, "retrieval"):
         found = around.collection.search(
             state["question"], around.config.retrieval.chunks, SearchMode(mode) if mode else None, around.reranker
         )
@@ -50,17 +42,39 @@ def retrieve(state: QuestionState, around: Surroundings) -> QuestionState:
 def route(state: QuestionState, around: Surroundings) -> QuestionState:
     """Decides by what the engine would be, starts it for that, and decides again by what it really has."""
     around.listener.stage("choosing the route")
-    question, source = state["question"], around.source
-    seconds = dict(state["seconds"])
-    candidates = _candidates(state["found"].documents, around)
-    decision = _decide(state, around, candidates, whole=True)
-    needed = _needed_tokens(decision, candidates, question, around)
+    source, seconds = around.source, dict(state["seconds"])
+    weighing = Weighing(state, around)
+    decision, whole = weighing.decide(), weighing.escalation()
+    needed = weighing.needed_tokens(decision)
     if around.dry_run:
-        return {"decision": decision, "engine": source.preview(needed), "seconds": seconds}
-    with _timed(seconds, "engine_start"):
+        return {"decision": decision, "whole": whole, "engine": source.preview(needed), "seconds": seconds}
+    with timed(seconds, "engine_start"):
         engine = source.start(needed, around.listener.stage)
-    decision = _decide(state, around, candidates, whole=False)
-    return {"decision": decision, "engine": engine.info, "seconds": seconds}
+    decision = weighing.decide(running=True)
+    return {"decision": decision, "whole": whole, "engine": engine.info, "seconds": seconds}
+
+
+def escalate(state: QuestionState, around: Surroundings) -> QuestionState:
+    """Passages did not hold the answer: the same documents, whole, if the running engine allows it too."""
+    around.listener.stage("not in the passages: reading whole documents")
+    seconds, completion = dict(state["seconds"]), state["completion"]
+    weighing = Weighing(state, around)
+    whole = state["whole"]
+    if whole is None:
+        return {}
+    with timed(seconds, "engine_start"):
+        engine = around.source.start(weighing.needed_tokens(whole), around.listener.stage)
+    first = FirstTry(
+        completion.usage.prompt_tokens,
+        completion.usage.completion_tokens,
+        completion.usage.cached_tokens,
+        completion.timings.first_token_s,
+        completion.timings.decode_s,
+    )
+    decision = weighing.escalation(running=True)
+    if decision is None:
+        return {"whole": None, "engine": engine.info, "seconds": seconds}
+    return {"decision": decision, "whole": None, "first_try": first, "engine": engine.info, "seconds": seconds}
 
 
 def read(state: QuestionState, around: Surroundings) -> QuestionState:
@@ -73,7 +87,8 @@ def read(state: QuestionState, around: Surroundings) -> QuestionState:
     else:
         by_id = {hit.document.id: hit.document for hit in state["found"].documents}
         whole = [(by_id[i], around.collection.text(i), around.collection.structure(i)[0]) for i in decision.documents]
-        reading = read_documents(whole, question, decision.prompt_tokens, source.prompt_tokens)
+        order = around.config.reading.order
+        reading = read_documents(whole, question, decision.prompt_tokens, source.prompt_tokens, order)
     if not reading.passages:
         raise BudgetError(
             f"none of the {len(reading.left_out)} passages found fits a prompt of {decision.prompt_tokens:,} tokens",
@@ -104,7 +119,7 @@ def check(state: QuestionState, around: Surroundings) -> QuestionState:
     seconds = dict(state["seconds"])
     completion, reading = state["completion"], state["reading"]
     not_found = says_not_found(completion.text)
-    with _timed(seconds, "check"):
+    with timed(seconds, "check"):
         text = "" if not_found else completion.text
         checked = check_answer(text, state["question"], reading.passages, around.collection.encoder)
         parts, citations = cite(checked, reading.passages, around.collection.place)
@@ -125,6 +140,7 @@ def check(state: QuestionState, around: Surroundings) -> QuestionState:
             prompt_tokens=completion.usage.prompt_tokens,
             completion_tokens=completion.usage.completion_tokens,
             cached_tokens=completion.usage.cached_tokens,
+            first_try=state.get("first_try"),
             engine=state["engine"],
             timings=AnswerTimings(
                 retrieval_s=seconds.get("retrieval"),
@@ -158,48 +174,11 @@ def refuse(state: QuestionState, around: Surroundings) -> QuestionState:
             prompt_tokens=reading.prompt_tokens if reading else None,
             completion_tokens=None,
             cached_tokens=None,
+            first_try=None,
             engine=state.get("engine"),
             timings=AnswerTimings(retrieval_s=state["seconds"].get("retrieval")),
         )
     }
-
-
-def _candidates(documents: tuple[DocumentHit, ...], around: Surroundings) -> list[Candidate]:
-    """Documents that carry the evidence, best first, with the tokens of their whole text."""
-    best = documents[0].score if documents else 0.0
-    chosen = [hit.document for hit in documents if hit.score >= best * _RIVAL_SHARE]
-    candidates = []
-    for number, document in enumerate(chosen[: around.config.retrieval.documents], 1):
-        text, (pages, _) = around.collection.text(document.id), around.collection.structure(document.id)
-        tokens = whole_tokens(document, text, pages, number, around.source.count_tokens)
-        candidates.append(Candidate(document.id, document.name, tokens))
-    return candidates
-
-
-def _decide(state: QuestionState, around: Surroundings, candidates: list[Candidate], whole: bool) -> RouteDecision:
-    """The decision by the engine as it is, or, before its start, as it would be for whole documents."""
-    source, config = around.source, around.config
-    overhead = source.prompt_tokens(answer_messages([], state["question"]))
-    answer_tokens = config.reading.answer_tokens
-    needed = overhead + sum(item.tokens for item in candidates) + answer_tokens if whole else 0
-    info = source.preview(needed)
-    profile = speed_profile(info)
-    router = config.router
-    bounds = Bounds(router.time_limit_s, int(router.quota_gib * GIB), router.reliable_tokens)
-    budget = request_budget(info, answer_tokens, bounds, profile.predict, source.free_kv_tokens())
-    native = info.native_tokens or info.max_model_tokens
-    chunk_tokens = config.reading.chunk_tokens or min(int(native * CHUNK_SHARE), CHUNK_TOKENS_MOST)
-    return decide(config.router.route, candidates, overhead, budget, chunk_tokens)
-
-
-def _needed_tokens(decision: RouteDecision, candidates: list[Candidate], question: str, around: Surroundings) -> int:
-    """The longest request that the decision leads to: it sets the RoPE scaling that the engine starts with."""
-    reserve = around.config.reading.answer_tokens
-    if decision.route is Route.CHUNKED:
-        return decision.prompt_tokens + reserve
-    overhead = around.source.prompt_tokens(answer_messages([], question))
-    chosen = set(decision.documents)
-    return overhead + sum(item.tokens for item in candidates if item.document_id in chosen) + reserve
 
 
 def _closest(reading: Reading) -> tuple[Citation, ...]:
@@ -209,10 +188,3 @@ def _closest(reading: Reading) -> tuple[Citation, ...]:
         citation(number, passage, passage.start, passage.end, passage.text.strip())
         for number, passage in enumerate(best, 1)
     )
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[part] = seconds.get(part, 0.0) + time.monotonic() - started

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.base import Message
-from indexes.documents import Document, Hit, Page
+from indexes.documents import Document, Heading, Hit, Page
 
 from .prompts import PromptPassage, answer_messages, passage_block
 
+Order = Literal["document", "best_first", "best_last", "best_at_ends"]
 CountText = Callable[[str], int]
 CountPrompt = Callable[[Sequence[Message]], int]
 _BLOCK_TOKENS = 2  # the blank line between two passages, at most
@@ -80,17 +82,29 @@ def read_documents(
     question: str,
     prompt_tokens: int,
     count_prompt: CountPrompt,
+    order: Order = "document",
 ) -> Reading:
-    """Whole documents, given best first and read best last, next to the question. The least that would exceed
-    `prompt_tokens` stay out."""
+    """Whole documents, given best first, in one of the orders. The least that would exceed `prompt_tokens` stay out."""
     passages = [_whole(document, text, pages) for document, text, pages in documents]
     left_out: list[str] = []
     while True:
-        ordered = passages[::-1]
+        ordered = in_order(passages, order)
         tokens = count_prompt(answer_messages([p.prompt() for p in ordered], question))
         if tokens <= prompt_tokens or not passages:
             return Reading(tuple(ordered), tokens, tuple(left_out))
         left_out.insert(0, passages.pop().document.name)
+
+
+def in_order(passages: Sequence[Passage], order: Order) -> list[Passage]:
+    """Passages given best first, in the order of a prompt: as documents stand in the collection, best first, best last,
+    or best at both ends with the least in the middle (Lost in the Middle: Liu et al., 2023, arXiv 2307.03172)."""
+    if order == "document":
+        return sorted(passages, key=lambda passage: (passage.document.id, passage.start))
+    if order == "best_first":
+        return list(passages)
+    if order == "best_last":
+        return list(passages)[::-1]
+    return [*passages[0::2], *passages[1::2][::-1]]
 
 
 def merge(passages: Sequence[Passage]) -> list[Passage]:
@@ -114,6 +128,31 @@ def merge(passages: Sequence[Passage]) -> list[Passage]:
 def whole_tokens(document: Document, text: str, pages: Sequence[Page], number: int, count_text: CountText) -> int:
     """Tokens of a whole document as passage `number` of a prompt, before it is chosen."""
     return count_text(passage_block(number, _whole(document, text, pages).prompt())) + _BLOCK_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The sections at the beginning of a document, up to and with the one of `title`, and their tokens."""
+
+    title: str
+    end: int
+    tokens: int
+
+
+def prefix_that_fits(text: str, headings: Sequence[Heading], tokens: int, count_text: CountText) -> Prefix | None:
+    """The longest run of whole sections from a document's beginning that has at most `tokens`; None for none.
+
+    What stands before the first heading belongs to it.
+    """
+    ends = [*(heading.start for heading in headings[1:]), len(text)] if headings else []
+    low, high = 0, len(ends)
+    while low < high:  # more sections never have fewer tokens
+        middle = (low + high + 1) // 2
+        if count_text(text[: ends[middle - 1]]) <= tokens:
+            low = middle
+        else:
+            high = middle - 1
+    return Prefix(headings[low - 1].title, ends[low - 1], count_text(text[: ends[low - 1]])) if low else None
 
 
 def _in_document_order(passages: Sequence[Passage]) -> list[Passage]:

@@ -10,6 +10,7 @@ from indexes.ranking import SearchResult
 
 from .answer import Answer, Citation, Status
 from .reading import header
+from .router import Route, RouteDecision
 
 _SNIPPET = 240
 _SKIPPED = 3  # a folder may hold thousands of pictures
@@ -70,7 +71,10 @@ def explanation(answer: Answer) -> Iterator[str]:
     yield route_line(answer)
     if answer.route:
         yield from (f"  and {reason}" for reason in answer.route.reasons[1:])
-        yield f"  budget: {answer.route.prompt_tokens:,} prompt tokens; hard limit: {answer.route.limit.reason}"
+        yield from _weighed(answer.route)
+    if answer.first_try:
+        tried = answer.first_try
+        yield f"first: passages, {tried.prompt_tokens:,} tokens, {tried.prefill_s + tried.decode_s:.1f} s, no answer"
     if answer.prompt_tokens is not None:
         yield f"read: {answer.prompt_tokens:,} tokens from {len(answer.reading)} passages"
     for item in answer.reading:
@@ -93,6 +97,25 @@ def explanation(answer: Answer) -> Iterator[str]:
         "total": times.total_s,
     }
     yield "time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items() if seconds is not None)
+
+
+def _weighed(route: RouteDecision) -> Iterator[str]:
+    """Signals, limits and both readings of a decision."""
+    seen = route.signals
+    yield (
+        f"  signals: {seen.kind} question ({seen.kind_probability:.0%}), {seen.documents} documents with evidence, "
+        f"the best {seen.margin:.0%} ahead, {seen.strength} model"
+    )
+    for limit in route.limits or (route.limit,):
+        binds = ", binds" if limit == route.limit else ""
+        yield f"  limit: {limit.name}, {limit.tokens:,} tokens{'' if limit.hard else ' (soft)'}{binds}: {limit.reason}"
+    for reading in route.readings:
+        what = f"{reading.documents} whole" if reading.route is Route.NATIVE else "passages, at most"
+        cost = "" if reading.seconds is None else f", about {reading.seconds:.1f} s"
+        cost += "" if reading.kv_bytes is None else f", {reading.kv_bytes / 2**20:,.0f} MiB of KV cache"
+        chosen = "*" if reading.route is route.route else " "
+        yield f" {chosen}{reading.route}: {what} {reading.tokens:,} tokens{cost}{'' if reading.fits else ', too many'}"
+    yield f"  budget: {route.prompt_tokens:,} prompt tokens"
 
 
 def engine_line(info: EngineInfo) -> str:

@@ -9,7 +9,7 @@ from indexes.collection import Collection
 from indexes.ranking import SearchResult
 from indexes.reranking import Reranker
 
-from .answer import Answer
+from .answer import Answer, FirstTry
 from .config import Config
 from .engines import EngineSource
 from .reading import Reading
@@ -17,13 +17,16 @@ from .router import RouteDecision
 
 
 class QuestionState(TypedDict, total=False):
-    """One question on its way; each node adds its part. `seconds` sums what each part took."""
+    """One question on its way; each node adds its part. `seconds` sums what each part took; `whole` is the reading that
+    an answer of "not in the passages" would lead to."""
 
     question: str
     dry_run: bool
     seconds: dict[str, float]
     found: SearchResult
     decision: RouteDecision
+    whole: RouteDecision | None
+    first_try: FirstTry | None
     engine: EngineInfo
     reading: Reading
     completion: Completion

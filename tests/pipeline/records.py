@@ -63,6 +63,7 @@ def answer(status: Status = Status.ANSWERED, text: str = "") -> Answer:
         prompt_tokens=None,
         completion_tokens=None,
         cached_tokens=None,
+        first_try=None,
         engine=None,
         timings=AnswerTimings(),
     )

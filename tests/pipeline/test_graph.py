@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,9 @@ import pytest
 from engine.fake import FakeEngine
 from indexes.collection import CollectionStats
 from pipeline.answer import Answer, Status
+from pipeline.config import Config, ReadingSettings, RouterSettings
+from pipeline.engines import RunningSource
+from pipeline.errors import BudgetError
 from pipeline.graph import ask, compiled
 from pipeline.router import Route
 from pipeline.state import Listener, Surroundings
@@ -114,3 +117,89 @@ def test_what_a_document_says_is_never_an_instruction_to_the_program(tmp_path: P
     assert answer.route is not None
     assert answer.route.route is Route.NATIVE
     assert json.loads(json.dumps(asdict(answer)))["status"] == "answered"
+
+
+class _Second(FakeEngine):
+    """Says that passages do not hold the answer, and answers from whole documents."""
+
+    def __init__(self, second: str, max_model_tokens: int = 8192) -> None:
+        replies = iter(["Not in the documents.", second])
+        super().__init__(lambda _: next(replies), max_model_tokens)
+
+
+_LONG = {
+    "marrowbay.md": "# Marrowbay\n\nMarrowbay revenue was 13.7 million euros in 2025.\n\n" + "Cells are sold. " * 300,
+    "weather.txt": "The weather in Lisbon is pleasant.\n",
+}
+_SHORT_PASSAGES = Config(reading=ReadingSettings(chunk_tokens=200))
+
+
+def test_passages_without_the_answer_lead_once_to_whole_documents(tmp_path: Path) -> None:
+    engine = _Second("Marrowbay revenue was 13.7 million euros in 2025.")
+    with surroundings(tmp_path, engine, _SHORT_PASSAGES, _LONG) as around:
+        answer = ask(QUESTION, around)
+    assert answer.status is Status.ANSWERED
+    assert answer.route is not None
+    assert (answer.route.route, answer.route.escalated) == (Route.NATIVE, True)
+    assert answer.first_try is not None
+    assert answer.first_try.prompt_tokens < (answer.prompt_tokens or 0)
+    assert len(engine.prompts) == 2
+    assert len(engine.prompts[1][-1].content) > len(_LONG["marrowbay.md"])
+
+
+def test_whole_documents_without_the_answer_are_the_end(tmp_path: Path) -> None:
+    engine = _Second("Not in the documents.")
+    with surroundings(tmp_path, engine, _SHORT_PASSAGES, _LONG) as around:
+        answer = ask(QUESTION, around)
+    assert answer.status is Status.NOT_FOUND
+    assert len(engine.prompts) == 2
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(reading=ReadingSettings(chunk_tokens=200), router=RouterSettings(escalate=False)),
+        Config(reading=ReadingSettings(chunk_tokens=200), router=RouterSettings(route="chunked")),
+        Config(reading=ReadingSettings(chunk_tokens=200), router=RouterSettings(reliable_tokens=400)),
+    ],
+    ids=["switched off", "passages asked for", "over the reliable length"],
+)
+def test_nothing_is_read_whole_where_it_must_not_be(tmp_path: Path, config: Config) -> None:
+    engine = _Second("never said")
+    with surroundings(tmp_path, engine, config, _LONG) as around:
+        answer = ask(QUESTION, around)
+    assert answer.status is Status.NOT_FOUND
+    assert answer.first_try is None
+    assert len(engine.prompts) == 1
+
+
+def test_an_engine_that_turns_out_too_small_for_whole_documents_keeps_the_first_answer(tmp_path: Path) -> None:
+    engine = _Second("never said")
+    with surroundings(tmp_path, engine, _SHORT_PASSAGES, _LONG) as around:
+
+        class Filling(RunningSource):
+            """Another's request takes the cache while the first answer is written."""
+
+            def free_kv_tokens(self) -> int | None:
+                return 600 if engine.prompts else None
+
+        answer = ask(QUESTION, replace(around, source=Filling(engine)))
+    assert answer.status is Status.NOT_FOUND
+    assert answer.route is not None
+    assert answer.route.route is Route.CHUNKED
+    assert len(engine.prompts) == 1
+
+
+def test_a_document_larger_than_any_budget_is_told_with_the_sections_that_would_fit(tmp_path: Path) -> None:
+    sections = "".join(f"# Part {n}\n\n{'Marrowbay revenue grew. ' * 40}\n\n" for n in range(1, 9))
+    engine = FakeEngine(max_model_tokens=700, kv_tokens=None)
+    with surroundings(tmp_path, engine, _SHORT_PASSAGES, {"long.md": sections}) as around:
+        answer = ask(QUESTION, around)
+        with pytest.raises(BudgetError, match="its sections up to “Part 2” would") as caught:
+            ask(QUESTION, replace(around, config=Config(router=RouterSettings(route="native"))))
+    assert answer.route is not None
+    (told,) = answer.route.left_out
+    # 700 less 160 for the answer and the prompt's frame; a part has 40 · 4 and some tokens
+    assert "long.md" in told
+    assert "never fit whole (the engine takes 700 tokens a request); its sections up to “Part 2” would" in told
+    assert "--route chunked" in caught.value.hint

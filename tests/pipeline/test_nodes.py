@@ -98,7 +98,7 @@ def test_the_kv_cache_binds_where_it_is_the_smallest(tmp_path: Path) -> None:
     with surroundings(tmp_path, FakeEngine(kv_tokens=300)) as around:
         decision = _until_read(around)["decision"]
     assert decision.limit.name is LimitName.KV_CACHE
-    assert "300" in decision.reasons[0]
+    assert "300" in decision.limit.reason
 
 
 def test_a_measured_speed_and_a_time_limit_choose_chunks(tmp_path: Path) -> None:
@@ -108,6 +108,8 @@ def test_a_measured_speed_and_a_time_limit_choose_chunks(tmp_path: Path) -> None
         decision = _until_read(around)["decision"]
     assert decision.route is Route.CHUNKED
     assert "time limit" in decision.reasons[0]
+    assert [reading.fits for reading in decision.readings] == [False, True]
+    assert decision.readings[1].seconds == pytest.approx(decision.readings[1].tokens / 10)
 
 
 def test_a_pdf_whose_tokens_just_fit_is_read(tmp_path: Path) -> None:

@@ -9,10 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base import Message
-from indexes.documents import Document, Hit, Page
+from indexes.documents import Document, Heading, Hit, Page
 from pipeline.prompts import answer_messages
-from pipeline.reading import Passage, Reading, header, merge, read_chunks, read_documents, whole_tokens
-from tests.pipeline.records import count_prompt, count_text, document, hit
+from pipeline.reading import (
+    Order,
+    Passage,
+    Reading,
+    header,
+    in_order,
+    merge,
+    prefix_that_fits,
+    read_chunks,
+    read_documents,
+    whole_tokens,
+)
+from tests.pipeline.records import count_prompt, count_text, document, hit, passage
 
 QUESTION = "What does the board say?"
 OVERHEAD = count_prompt(answer_messages([], QUESTION))
@@ -167,3 +178,52 @@ def test_documents_that_were_counted_to_fit_are_all_read(sizes: list[int], page_
 )
 def test_a_header_names_its_pages(first: int | None, last: int | None, expected: str) -> None:
     assert header("Memo", first, last) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("document", [1, 2, 3, 4, 5]),
+        ("best_first", [3, 1, 5, 2, 4]),
+        ("best_last", [4, 2, 5, 1, 3]),
+        ("best_at_ends", [3, 5, 4, 2, 1]),  # the best at the beginning, the next at the end, the least in the middle
+    ],
+)
+def test_the_orders_of_whole_documents(order: Order, expected: list[int]) -> None:
+    passages = [passage(f"text {id}", of=document(id)) for id in (3, 1, 5, 2, 4)]
+    assert [item.document.id for item in in_order(passages, order)] == expected
+
+
+def test_the_same_documents_begin_two_prompts_alike_whichever_is_the_best() -> None:
+    given = [(document(id), f"text {id}", ()) for id in (2, 1)]
+    first = read_documents(given, QUESTION, 1000, count_prompt)
+    second = read_documents(given[::-1], "And what of the other?", 1000, count_prompt)
+    assert [item.text for item in first.passages] == [item.text for item in second.passages]
+
+
+SECTIONS = "Before. \n# One\naa bb\n# Two\ncc dd ee\n# Three\nff\n"
+HEADINGS = [Heading(1, name, SECTIONS.index(f"# {name}")) for name in ("One", "Two", "Three")]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        # "Before." is two tokens, each heading two, the bodies two, three and one
+        (5, None),
+        (6, ("One", 6)),
+        (10, ("One", 6)),
+        (11, ("Two", 11)),
+        (13, ("Two", 11)),
+        (14, ("Three", 14)),
+        (99, ("Three", 14)),
+    ],
+)
+def test_the_longest_run_of_sections_that_fits(tokens: int, expected: tuple[str, int] | None) -> None:
+    found = prefix_that_fits(SECTIONS, HEADINGS, tokens, count_text)
+    assert ((found.title, found.tokens) if found else None) == expected
+    if found:
+        assert count_text(SECTIONS[: found.end]) == found.tokens
+
+
+def test_a_text_without_headings_has_no_sections() -> None:
+    assert prefix_that_fits("some words", [], 100, count_text) is None

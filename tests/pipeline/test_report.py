@@ -10,17 +10,25 @@ from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
 from indexes.ranking import SearchMode, SearchResult
 from pipeline import report
-from pipeline.answer import Answer, AnswerSentence, AnswerTimings, Citation, QuoteCheck, ReadPassage, Status
+from pipeline.answer import Answer, AnswerSentence, AnswerTimings, Citation, FirstTry, QuoteCheck, ReadPassage, Status
 from pipeline.budget import Limit, LimitName
-from pipeline.router import Route, RouteDecision
+from pipeline.question_kind import QuestionKind
+from pipeline.router import CandidateReading, ModelStrength, Route, RouteDecision, Signals
 from tests.pipeline.records import answer, document, hit
 
 CITATION = Citation(1, "memo.pdf", "/docs/memo.pdf", "Memo", "Fees", 2, 3, 10, 20, "The fee\n is  2 percent.")
 SENTENCE = AnswerSentence("The fee is 2 percent.", True, (1,), ())
 ANSWERED = replace(answer(text="The fee is 2 percent."), sentences=(SENTENCE,), citations=(CITATION,))
+CACHE = Limit(LimitName.KV_CACHE, 1234, "the cache", True)
 DECISION = RouteDecision(
-    Route.CHUNKED, "auto", 1234, Limit(LimitName.KV_CACHE, 1234, "the cache", True), (), ("too long", "and late")
-)
+    Route.CHUNKED, "auto", 1234, CACHE, (), ("too long", "and late"), (),
+    Signals(QuestionKind.COMPARISON, 0.8, 2, 0.25, ModelStrength.SMALL),
+    (CACHE, Limit(LimitName.RELIABLE_LENGTH, 9000, "a guess", False)),
+    (
+        CandidateReading(Route.NATIVE, 2, 5000, 3.5, 48 * 2**20, False),
+        CandidateReading(Route.CHUNKED, 0, 1234, None, None, True),
+    ),
+)  # fmt: skip
 
 
 def _lines(record: Answer) -> list[str]:
@@ -73,6 +81,7 @@ def test_an_explanation_tells_route_reading_and_what_was_left_out() -> None:
         reading=(read, replace(read, section="Fees", first_page=2, last_page=2)),
         left_out=tuple(f"d{i}.md › §" for i in range(7)),
         prompt_tokens=1200,
+        first_try=FirstTry(900, 4, 0, 1.0, 0.5),
         engine=EngineInfo("m", "fake", "none", 8192),
         timings=AnswerTimings(retrieval_s=0.25, total_s=1.0),
     )
@@ -80,7 +89,13 @@ def test_an_explanation_tells_route_reading_and_what_was_left_out() -> None:
     assert lines == [
         "route: chunked, because too long",
         "  and and late",
-        "  budget: 1,234 prompt tokens; hard limit: the cache",
+        "  signals: comparison question (80%), 2 documents with evidence, the best 25% ahead, small model",
+        "  limit: KV cache, 1,234 tokens, binds: the cache",
+        "  limit: reliable length, 9,000 tokens (soft): a guess",
+        "  native: 2 whole 5,000 tokens, about 3.5 s, 48 MiB of KV cache, too many",
+        " *chunked: passages, at most 1,234 tokens",
+        "  budget: 1,234 prompt tokens",
+        "first: passages, 900 tokens, 1.5 s, no answer",
         "read: 1,200 tokens from 2 passages",
         "  + memo.pdf › characters 1,000-2,000",
         "  + memo.pdf › Fees, page 2",

@@ -9,52 +9,142 @@ from hypothesis import strategies as st
 
 from pipeline.budget import Budget, Limit, LimitName
 from pipeline.errors import BudgetError
-from pipeline.router import Candidate, Requested, Route, decide
+from pipeline.question_kind import QuestionKind
+from pipeline.router import (
+    Candidate,
+    CandidateReading,
+    Costs,
+    ModelStrength,
+    Requested,
+    Route,
+    Signals,
+    decide,
+    escalate,
+    strength_of,
+)
 
 OVERHEAD = 100
 
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes of the candidates, the limits, and what must come of them; ids count from 1."""
+    """Sizes of the candidates, the limits, the signals, and what must come of them; ids count from 1."""
 
     requested: Requested
     sizes: tuple[int, ...]
     hard: int
     soft: int | None
-    chunk_tokens: int
+    kind: QuestionKind | None
     route: Route
     prompt_tokens: int
     documents: tuple[int, ...] = ()
     left_out: int = 0
     says: str = ""
+    strength: ModelStrength = ModelStrength.LARGE
+    chunk_tokens: int = 300
 
 
 C, N = Route.CHUNKED, Route.NATIVE
+LOOKUP, COMPARE, GATHER, EXPLAIN, YES = QuestionKind
+SMALL, MEDIUM, LARGE, UNKNOWN = ModelStrength
+K = 1000
 TABLE = {
-    "auto: one document fits": Case("auto", (500,), 1000, None, 300, N, 1000, (1,), 0, "1 whole document need 600"),
-    "auto: exactly at the limit": Case("auto", (900,), 1000, None, 300, N, 1000, (1,)),
-    "auto: one token over": Case("auto", (901,), 1000, None, 300, C, 400, says="need 1,001 tokens, over the 1,000"),
-    "auto: all of three fit": Case("auto", (200, 300, 400), 1000, None, 300, N, 1000, (1, 2, 3)),
-    "auto: never some of three": Case("auto", (200, 300, 401), 1000, None, 300, C, 400, says="3 whole documents"),
-    "auto: a soft limit holds back": Case("auto", (500,), 1000, 599, 300, C, 400, says="599 of the reliable length"),
-    "auto: at the soft limit": Case("auto", (500,), 1000, 600, 300, N, 600, (1,)),
-    "auto: a soft limit above the hard": Case("auto", (901,), 1000, 5000, 300, C, 400, says="1,000 of the KV cache"),
-    "auto: no candidate": Case("auto", (), 1000, None, 300, C, 400, says="no document is a candidate"),
-    "auto: an empty document": Case("auto", (0,), 1000, None, 300, N, 1000, (1,)),
-    "auto: chunks over the hard limit": Case("auto", (5000,), 350, None, 300, C, 350),
-    "auto: chunks obey no soft limit": Case("auto", (5000,), 1000, 150, 300, C, 400),
-    "chunked: though all fits": Case("chunked", (10,), 1000, None, 300, C, 400, says="was asked for"),
-    "chunked: without candidates": Case("chunked", (), 1000, None, 300, C, 400, says="was asked for"),
-    "chunked: cut by the hard limit": Case("chunked", (10,), 101, None, 300, C, 101),
-    "native: one fits": Case("native", (500,), 1000, None, 300, N, 1000, (1,), says="1 of 1 documents, 600 tokens"),
-    "native: beyond a soft limit": Case("native", (500,), 1000, 200, 300, N, 1000, (1,), says="beyond the reliable"),
-    "native: within a soft limit": Case("native", (500,), 1000, 600, 300, N, 1000, (1,)),
-    "native: the second stays out": Case("native", (500, 500), 1000, None, 300, N, 1000, (1,), 1, "1 of 2"),
-    "native: a later, shorter one": Case("native", (500, 500, 400), 1000, None, 300, N, 1000, (1, 3), 1, "2 of 3"),
-    "native: the best does not fit": Case("native", (950, 300), 1000, None, 300, N, 1000, (2,), 1),
-    "native: exactly at the hard limit": Case("native", (900,), 1000, 1, 300, N, 1000, (1,)),
+    # One place is asked for: passages, unless whole documents cost no more
+    "lookup: one document fits": Case("auto", (500,), K, None, LOOKUP, C, 400, says="asks for one place"),
+    "lookup: as short as passages": Case(
+        "auto", (300,), K, None, LOOKUP, N, K, (1,), says="cost no more than passages"
+    ),
+    "lookup: a token longer than passages": Case("auto", (301,), K, None, LOOKUP, C, 400),
+    "lookup: three short ones": Case("auto", (100, 100, 100), K, None, LOOKUP, N, K, (1, 2, 3)),
+    "lookup: three, a token longer": Case("auto", (100, 100, 101), K, None, LOOKUP, C, 400),
+    "lookup: an empty document": Case("auto", (0,), K, None, LOOKUP, N, K, (1,)),
+    "lookup: short, but over a soft limit": Case(
+        "auto", (250,), K, 300, LOOKUP, C, 400, says="over the 300 of the reli"
+    ),
+    "lookup: the second does not fit": Case("auto", (100, 950), K, None, LOOKUP, C, 400, says="200"),
+    "yes or no: one document fits": Case("auto", (500,), K, None, YES, C, 400, says="kind yes_no asks for one place"),
+    "yes or no: short": Case("auto", (200,), K, None, YES, N, K, (1,)),
+    "unsure: one document fits": Case("auto", (500,), K, None, None, C, 400, says="is not clear"),
+    "unsure: short": Case("auto", (200,), K, None, None, N, K, (1,), says="cost no more"),
+    # Many places are drawn together: whole, where all candidates fit every limit
+    "comparison: one fits": Case(
+        "auto", (500,), K, None, COMPARE, N, K, (1,), says="draws on many places: 1 whole docu"
+    ),
+    "comparison: exactly at the limit": Case("auto", (900,), K, None, COMPARE, N, K, (1,)),
+    "comparison: one token over": Case(
+        "auto", (901,), K, None, COMPARE, C, 400, says="d1.md, has 901 tokens, over the"
+    ),
+    "comparison: all of three": Case(
+        "auto", (200, 300, 400), K, None, COMPARE, N, K, (1, 2, 3), says="3 whole documents"
+    ),
+    "comparison: not some of three": Case("auto", (200, 300, 401), K, None, COMPARE, C, 400, says="needs all 3 whole"),
+    "comparison: two of three": Case("auto", (200, 900, 300), K, None, COMPARE, C, 400, says="and 2 fit the 1,000"),
+    "comparison: a soft limit": Case("auto", (500,), K, 599, COMPARE, C, 400, says="599 of the reliable length"),
+    "comparison: at the soft limit": Case("auto", (500,), K, 600, COMPARE, N, 600, (1,)),
+    "comparison: a soft limit over the hard": Case(
+        "auto", (901,), K, 5000, COMPARE, C, 400, says="1,000 of the KV cac"
+    ),
+    "comparison: no candidate": Case("auto", (), K, None, COMPARE, C, 400, says="no document is a candidate"),
+    "aggregation: fits": Case("auto", (400, 400), K, None, GATHER, N, K, (1, 2)),
+    "aggregation: not all fit": Case("auto", (400, 600), K, None, GATHER, C, 400, says="needs all 2 whole documents"),
+    "aggregation: the best does not fit": Case(
+        "auto", (950, 10), K, None, GATHER, C, 400, says="the best document, d1"
+    ),
+    "synthesis: fits": Case("auto", (700,), K, None, EXPLAIN, N, K, (1,)),
+    "synthesis: over": Case("auto", (950,), K, None, EXPLAIN, C, 400),
+    "synthesis: over a soft limit": Case("auto", (700,), K, 700, EXPLAIN, C, 400),
+    # What a model of a strength gains by whole reading: 16,384 small, 32,768 medium and unknown
+    "small: at its bound": Case("auto", (16_284,), 99_999, None, GATHER, N, 99_999, (1,), strength=SMALL),
+    "small: over its bound": Case(
+        "auto", (16_285,), 99_999, None, GATHER, C, 400, says="model of small", strength=SMALL
+    ),
+    "medium: at its bound": Case("auto", (32_668,), 99_999, None, EXPLAIN, N, 99_999, (1,), strength=MEDIUM),
+    "medium: over its bound": Case("auto", (32_669,), 99_999, None, EXPLAIN, C, 400, says="medium", strength=MEDIUM),
+    "unknown: at its bound": Case("auto", (32_668,), 99_999, None, COMPARE, N, 99_999, (1,), strength=UNKNOWN),
+    "unknown: over its bound": Case("auto", (32_669,), 99_999, None, COMPARE, C, 400, says="32,768", strength=UNKNOWN),
+    "large: as far as it reaches": Case("auto", (99_000,), 99_999, None, COMPARE, N, 99_999, (1,)),
+    "large: as far as it is reliable": Case("auto", (99_000,), 99_999, 99_000, COMPARE, C, 400),
+    "small: two documents over its bound": Case("auto", (9000, 9000), 99_999, None, GATHER, C, 400, strength=SMALL),
+    "small: a lookup needs no bound": Case("auto", (16_285,), 99_999, None, LOOKUP, C, 400, strength=SMALL),
+    "small: long passages beat the bound": Case(
+        "auto", (20_000,), 99_999, None, LOOKUP, N, 99_999, (1,), strength=SMALL, chunk_tokens=20_000
+    ),
+    # Passages themselves
+    "passages over the hard limit": Case("auto", (5000,), 350, None, COMPARE, C, 350),
+    "passages obey no soft limit": Case("auto", (5000,), K, 150, COMPARE, C, 400),
+    "passages: one token of room": Case("auto", (5000,), 101, None, LOOKUP, C, 101),
+    "passages: exactly what is set": Case("auto", (5000,), 400, None, LOOKUP, C, 400),
+    "chunked: though all fits": Case("chunked", (10,), K, None, COMPARE, C, 400, says="was asked for"),
+    "chunked: without candidates": Case("chunked", (), K, None, COMPARE, C, 400, says="was asked for"),
+    "chunked: cut by the hard limit": Case("chunked", (10,), 101, None, COMPARE, C, 101),
+    "chunked: a question of many places": Case("chunked", (200, 200), K, None, GATHER, C, 400),
+    "chunked: past a soft limit": Case("chunked", (10,), K, 50, LOOKUP, C, 400),
+    # Whole documents because they were asked for: hard limits alone
+    "native: one fits": Case("native", (500,), K, None, LOOKUP, N, K, (1,), says="1 of 1 documents, 600 tokens"),
+    "native: whatever the kind": Case("native", (500,), K, None, None, N, K, (1,)),
+    "native: beyond a soft limit": Case(
+        "native", (500,), K, 200, COMPARE, N, K, (1,), says="beyond the reliable length"
+    ),
+    "native: within a soft limit": Case("native", (500,), K, 600, COMPARE, N, K, (1,)),
+    "native: the second stays out": Case("native", (500, 500), K, None, COMPARE, N, K, (1,), 1, "1 of 2 documents"),
+    "native: a later, shorter one": Case("native", (500, 500, 400), K, None, COMPARE, N, K, (1, 3), 1, "2 of 3"),
+    "native: the best does not fit": Case("native", (950, 300), K, None, COMPARE, N, K, (2,), 1),
+    "native: exactly at the hard limit": Case("native", (900,), K, 1, COMPARE, N, K, (1,)),
+    "native: all three": Case("native", (300, 300, 300), K, None, GATHER, N, K, (1, 2, 3), says="3 of 3"),
+    "native: none but the last": Case("native", (950, 950, 900), K, None, GATHER, N, K, (3,), 2),
+    "native: over a small model's bound": Case(
+        "native", (50_000,), 99_999, None, GATHER, N, 99_999, (1,), strength=SMALL
+    ),
+    "native: an empty document": Case("native", (0,), 100, None, LOOKUP, N, 100, (1,)),
+    "native: passages would not fit": Case("native", (0,), 100, None, LOOKUP, N, 100, (1,)),
+    "native: at a soft limit of nothing": Case("native", (10,), K, 0, LOOKUP, N, K, (1,), says="beyond the reliable"),
 }
+
+
+def test_the_table_is_long_enough_and_meets_every_kind_and_strength() -> None:
+    assert len(TABLE) >= 60
+    assert {case.kind for case in TABLE.values()} == {*QuestionKind, None}
+    assert {case.strength for case in TABLE.values()} == set(ModelStrength)
 
 
 def _budget(hard: int, soft: int | None) -> Budget:
@@ -68,14 +158,86 @@ def _candidates(sizes: tuple[int, ...]) -> list[Candidate]:
     return [Candidate(id, f"d{id}.md", size) for id, size in enumerate(sizes, 1)]
 
 
+def _signals(kind: QuestionKind | None, strength: ModelStrength = LARGE) -> Signals:
+    return Signals(kind or LOOKUP, 0.9 if kind else 0.2, 2, 0.5, strength)
+
+
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_the_table(case: Case) -> None:
     decision = decide(
-        case.requested, _candidates(case.sizes), OVERHEAD, _budget(case.hard, case.soft), case.chunk_tokens
-    )
+        case.requested, _candidates(case.sizes), OVERHEAD, _budget(case.hard, case.soft), case.chunk_tokens,
+        _signals(case.kind, case.strength),
+    )  # fmt: skip
     found = (decision.route, decision.requested, decision.prompt_tokens, decision.documents, len(decision.left_out))
     assert found == (case.route, case.requested, case.prompt_tokens, case.documents, case.left_out)
     assert case.says in "; ".join(decision.reasons)
+
+
+def test_a_kind_that_is_hardly_likelier_than_chance_says_nothing() -> None:
+    for probability, route in ((0.29, C), (0.3, N)):
+        signals = Signals(COMPARE, probability, strength=LARGE)
+        assert decide("auto", _candidates((500,)), OVERHEAD, _budget(K, None), 300, signals).route is route
+
+
+def test_both_readings_are_told_with_what_they_cost() -> None:
+    costs = Costs(lambda tokens: tokens / 100, 2048)
+    decision = decide("auto", _candidates((500, 600)), OVERHEAD, _budget(K, None), 300, _signals(COMPARE), costs)
+    assert decision.readings == (
+        CandidateReading(N, 1, 600, 6.0, 600 * 2048, True),
+        CandidateReading(C, 0, 400, 4.0, 400 * 2048, True),
+    )
+    nothing = decide("auto", _candidates((5000, 600)), OVERHEAD, _budget(400, None), 300, _signals(COMPARE))
+    assert nothing.readings == (
+        CandidateReading(N, 2, 5700, None, None, False),
+        CandidateReading(C, 0, 400, None, None, True),
+    )
+    assert decision.limits == _budget(K, None).limits
+    assert decision.signals == _signals(COMPARE)
+
+
+@pytest.mark.parametrize(
+    ("requested", "sizes", "hard", "soft", "documents"),
+    [
+        ("auto", (500,), K, None, (1,)),
+        ("auto", (500, 500), K, None, (1,)),  # as many as fit
+        ("auto", (950,), K, None, None),
+        ("auto", (500,), K, 599, None),  # soft limits hold too
+        ("auto", (500,), K, 600, (1,)),
+        ("auto", (), K, None, None),
+        ("chunked", (500,), K, None, None),  # passages were what was asked for
+    ],
+)
+def test_passages_without_the_answer_lead_to_the_same_documents_whole(
+    requested: Requested, sizes: tuple[int, ...], hard: int, soft: int | None, documents: tuple[int, ...] | None
+) -> None:
+    budget = _budget(hard, soft)
+    tried = decide(requested, _candidates(sizes), OVERHEAD, budget, 300, _signals(LOOKUP))
+    found = escalate(_candidates(sizes), OVERHEAD, budget, tried)
+    assert (found.documents if found else None) == documents
+    if found:
+        assert (found.route, found.escalated, found.requested) == (N, True, "auto")
+        assert "did not hold the answer" in found.reasons[0]
+        assert escalate(_candidates(sizes), OVERHEAD, budget, found) is None  # once
+
+
+def test_whole_reading_does_not_lead_to_whole_reading() -> None:
+    whole = decide("auto", _candidates((500,)), OVERHEAD, _budget(K, None), 300, _signals(COMPARE))
+    assert escalate(_candidates((500,)), OVERHEAD, _budget(K, None), whole) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "strength"),
+    [
+        (None, UNKNOWN),
+        (135_000_000, SMALL),
+        (3_999_999_999, SMALL),
+        (4_000_000_000, MEDIUM),
+        (19_999_999_999, MEDIUM),
+        (20_000_000_000, LARGE),
+    ],
+)
+def test_a_models_strength_is_by_its_parameters(parameters: int | None, strength: ModelStrength) -> None:
+    assert strength_of(parameters) is strength
 
 
 def test_reasons_tell_of_a_soft_limit_only_where_it_is_passed() -> None:
@@ -109,13 +271,22 @@ def test_a_native_route_that_nothing_fits_is_an_error(sizes: tuple[int, ...], sa
     hard=st.integers(0, 3000),
     soft=st.none() | st.integers(0, 3000),
     chunk_tokens=st.integers(1, 1000),
+    kind=st.sampled_from(QuestionKind),
+    strength=st.sampled_from(ModelStrength),
 )
 def test_every_route_fits_the_limits_that_it_must_obey(
-    requested: Requested, sizes: tuple[int, ...], overhead: int, hard: int, soft: int | None, chunk_tokens: int
+    requested: Requested,
+    sizes: tuple[int, ...],
+    overhead: int,
+    hard: int,
+    soft: int | None,
+    chunk_tokens: int,
+    kind: QuestionKind,
+    strength: ModelStrength,
 ) -> None:
-    candidates = _candidates(sizes)
+    candidates, budget = _candidates(sizes), _budget(hard, soft)
     try:
-        decision = decide(requested, candidates, overhead, _budget(hard, soft), chunk_tokens)
+        decision = decide(requested, candidates, overhead, budget, chunk_tokens, _signals(kind, strength))
     except BudgetError:
         assert hard <= overhead or (requested == "native" and all(overhead + size > hard for size in sizes))
         return
@@ -124,13 +295,14 @@ def test_every_route_fits_the_limits_that_it_must_obey(
     if decision.route is Route.NATIVE:
         assert decision.documents
         assert read <= hard
+        assert len(decision.documents) + len(decision.left_out) == len(sizes)
         if requested == "auto":
             assert len(decision.documents) == len(sizes)
             assert soft is None or read <= soft
-        else:
-            assert len(decision.documents) + len(decision.left_out) == len(sizes)
     else:
         assert not decision.documents
         assert overhead < decision.prompt_tokens <= overhead + chunk_tokens
-        fits = sizes and overhead + sum(sizes) <= min(hard, hard if soft is None else soft)
-        assert requested == "chunked" or not fits
+        later = escalate(candidates, overhead, budget, decision)
+        if later:
+            assert overhead + sum(sizes[id - 1] for id in later.documents) <= later.prompt_tokens
+            assert later.prompt_tokens == budget.prompt_tokens()
