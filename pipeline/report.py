@@ -107,7 +107,7 @@ def _weighed(route: RouteDecision) -> Iterator[str]:
         f"the best {seen.margin:.0%} ahead, {seen.strength} model"
     )
     for limit in route.limits or (route.limit,):
-        binds = ", binds" if limit == route.limit else ""
+        binds = ", binds" if limit == route.limit and limit.tokens == route.prompt_tokens else ""
         yield f"  limit: {limit.name}, {limit.tokens:,} tokens{'' if limit.hard else ' (soft)'}{binds}: {limit.reason}"
     for reading in route.readings:
         what = f"{reading.documents} whole" if reading.route is Route.NATIVE else "passages, at most"
