@@ -19,7 +19,7 @@ from .citing import check_answer
 from .engines import speed_profile
 from .errors import BudgetError
 from .prompts import answer_messages, says_not_found
-from .reading import Reading, read_chunks, read_documents
+from .reading import Reading, read_chunks, read_documents, section_passage
 from .router import Route
 from .state import QuestionState, Surroundings
 from .weighing import Weighing, timed
@@ -81,9 +81,11 @@ def read(state: QuestionState, around: Surroundings) -> QuestionState:
     """Packs the passages of the route into its budget. Raises BudgetError where not one of them fits."""
     decision, question, source = state["decision"], state["question"], around.source
     if decision.route is Route.CHUNKED:
+        collection = around.collection
         reading = read_chunks(
-            state["found"].hits, question, decision.prompt_tokens, source.count_tokens, source.prompt_tokens
-        )
+            state["found"].hits, question, decision.prompt_tokens, source.count_tokens, source.prompt_tokens,
+            lambda passage: section_passage(passage, collection.chunks_of(passage.document.id)),
+        )  # fmt: skip
     else:
         by_id = {hit.document.id: hit.document for hit in state["found"].documents}
         whole = [(by_id[i], around.collection.text(i), around.collection.structure(i)[0]) for i in decision.documents]

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from engine.base import Message
-from indexes.documents import Document, Heading, Hit, Page
+from indexes.documents import Chunk, Document, Heading, Hit, Page
 
 from .prompts import PromptPassage, answer_messages, passage_block
 
 Order = Literal["document", "best_first", "best_last", "best_at_ends"]
 CountText = Callable[[str], int]
 CountPrompt = Callable[[Sequence[Message]], int]
+SectionOf: TypeAlias = Callable[["Passage"], "Passage | None"]
 _BLOCK_TOKENS = 2  # the blank line between two passages, at most
 
 
@@ -53,28 +54,52 @@ def header(title: str, first_page: int | None, last_page: int | None) -> str:
 
 
 def read_chunks(
-    hits: Sequence[Hit], question: str, prompt_tokens: int, count_text: CountText, count_prompt: CountPrompt
+    hits: Sequence[Hit],
+    question: str,
+    prompt_tokens: int,
+    count_text: CountText,
+    count_prompt: CountPrompt,
+    section_of: SectionOf | None = None,
 ) -> Reading:
     """The best chunks that fit: the best document last, next to the question, its chunks as they stand, and
     neighbours joined. The prompt never exceeds `prompt_tokens`; a chunk that does not fit is named in `left_out`,
-    and a later, shorter one may still be taken."""
+    and a later, shorter one may still be taken. Of chunks with the same words the best is read and the others are
+    named. With `section_of`, what room is left widens chunks to their sections, the best first."""
     room = prompt_tokens - count_prompt(answer_messages([], question))
+
+    def cost(passage: Passage, number: int) -> int:
+        return count_text(passage_block(number, passage.prompt())) + _BLOCK_TOKENS
+
     taken: list[Passage] = []
-    left_out: list[str] = []
+    left_out: list[tuple[Passage, str]] = []
+    read: dict[str, Passage] = {}
     for hit in hits:
         passage = _passage(hit)
-        cost = count_text(passage_block(len(taken) + 1, passage.prompt())) + _BLOCK_TOKENS
-        if cost <= room:
+        words = " ".join(passage.text.split())
+        if words in read:
+            left_out.append((passage, f"{_name(passage)}: the words of {_name(read[words])}"))
+        elif (needed := cost(passage, len(taken) + 1)) <= room:
             taken.append(passage)
-            room -= cost
+            room -= needed
+            read[words] = passage
         else:
-            left_out.append(_name(passage))
-    while True:
-        ordered = merge(_in_document_order(taken))
+            left_out.append((passage, _name(passage)))
+
+    def packed(chosen: Sequence[Passage]) -> Reading:
+        ordered = merge(_in_document_order(chosen))
         tokens = count_prompt(answer_messages([p.prompt() for p in ordered], question))
-        if tokens <= prompt_tokens or not taken:
-            return Reading(tuple(ordered), tokens, tuple(left_out))
-        left_out.insert(0, _name(taken.pop()))
+        missing = tuple(name for passage, name in left_out if not any(_within(passage, p) for p in ordered))
+        return Reading(tuple(ordered), tokens, missing)
+
+    if section_of and taken:
+        wide = packed(_widened(taken, room, section_of, lambda passage: cost(passage, len(taken))))
+        if wide.prompt_tokens <= prompt_tokens:
+            return wide
+    while True:
+        reading = packed(taken)
+        if reading.prompt_tokens <= prompt_tokens or not taken:
+            return reading
+        left_out.insert(0, (taken[-1], _name(taken.pop())))
 
 
 def read_documents(
@@ -128,6 +153,54 @@ def merge(passages: Sequence[Passage]) -> list[Passage]:
 def whole_tokens(document: Document, text: str, pages: Sequence[Page], number: int, count_text: CountText) -> int:
     """Tokens of a whole document as passage `number` of a prompt, before it is chosen."""
     return count_text(passage_block(number, _whole(document, text, pages).prompt())) + _BLOCK_TOKENS
+
+
+def _widened(
+    taken: Sequence[Passage], room: int, section_of: SectionOf, cost: Callable[[Passage], int]
+) -> list[Passage]:
+    """The passages, those that `room` tokens more allow as whole sections, which take in other passages of theirs."""
+    found = list(taken)
+    for passage in taken:
+        section = section_of(passage)
+        inside = [p for p in found if section and _within(p, section)]
+        if section is None or passage not in inside or inside == [section]:
+            continue
+        more = cost(section) - sum(cost(p) for p in inside)
+        if more > room:
+            continue
+        room -= more
+        first = found.index(inside[0])
+        found[first] = replace(section, score=max(p.score for p in inside))
+        found = [p for p in found if p is found[first] or p not in inside]
+    return found
+
+
+def _within(passage: Passage, other: Passage) -> bool:
+    same = passage.document.id == other.document.id
+    return same and other.start <= passage.start and passage.end <= other.end
+
+
+def section_passage(passage: Passage, chunks: Sequence[Chunk]) -> Passage | None:
+    """The run of a document's chunks around a passage that have its section; None where it has no section."""
+    if not passage.section:
+        return None
+    at = next((i for i, chunk in enumerate(chunks) if chunk.start <= passage.start < chunk.end), None)
+    if at is None:
+        return None
+    first = last = at
+    while first > 0 and chunks[first - 1].section == passage.section:
+        first -= 1
+    while last + 1 < len(chunks) and chunks[last + 1].section == passage.section:
+        last += 1
+    run = chunks[first : last + 1]
+    return replace(
+        passage,
+        start=run[0].start,
+        end=run[-1].end,
+        text="".join(chunk.text for chunk in run),
+        first_page=run[0].first_page,
+        last_page=run[-1].last_page,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Readings: what fits is taken in document order, what does not is named, and no prompt exceeds its budget."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base import Message
-from indexes.documents import Document, Heading, Hit, Page
+from indexes.documents import Chunk, Document, Heading, Hit, Page
 from pipeline.prompts import answer_messages
 from pipeline.reading import (
     Order,
@@ -21,6 +21,7 @@ from pipeline.reading import (
     prefix_that_fits,
     read_chunks,
     read_documents,
+    section_passage,
     whole_tokens,
 )
 from tests.pipeline.records import count_prompt, count_text, document, hit, passage
@@ -93,7 +94,77 @@ def test_a_packed_prompt_keeps_its_budget_and_accounts_for_every_hit(corpus: Cor
     taken = _covered(reading, corpus.hits)
     assert len(taken) + len(reading.left_out) == len(corpus.hits)
     names = sorted(f"{h.document.name} › {h.chunk.section}" for h in corpus.hits if h not in taken)
-    assert sorted(reading.left_out) == names
+    assert sorted(name.partition(":")[0] for name in reading.left_out) == names
+
+
+@given(corpora(), st.integers(0, 200), st.integers(0, 9))
+def test_widened_chunks_keep_the_budget_hold_what_they_held_and_overlap_nowhere(
+    corpus: Corpus, room: int, seam: int
+) -> None:
+    def counted(messages: Sequence[Message]) -> int:
+        return count_prompt(messages) + seam * messages[-1].content.count("\n\n")
+
+    def section_of(passage: Passage) -> Passage:
+        text = corpus.texts[passage.document.id]
+        middle = len(text) // 2  # two sections a document, cut where a chunk may lie across
+        start, end = (0, middle) if passage.end <= middle else (middle, len(text))
+        if not start <= passage.start <= passage.end <= end:
+            start, end = 0, len(text)
+        return replace(passage, start=start, end=end, text=text[start:end])
+
+    budget = counted(answer_messages([], QUESTION)) + room
+    narrow = read_chunks(corpus.hits, QUESTION, budget, count_text, counted)
+    wide = read_chunks(corpus.hits, QUESTION, budget, count_text, counted, section_of)
+    messages = answer_messages([item.prompt() for item in wide.passages], QUESTION)
+    assert wide.prompt_tokens == counted(messages) <= budget
+    held = {h.chunk.id for h in _covered(narrow, corpus.hits)}
+    assert held <= {h.chunk.id for h in _covered(wide, corpus.hits)} or seam
+    for id, text in corpus.texts.items():
+        own = sorted((p.start, p.end, p.text) for p in wide.passages if p.document.id == id)
+        assert all(part == text[start:end] for start, end, part in own)
+
+
+def test_room_that_is_left_widens_the_best_chunk_to_its_section() -> None:
+    of = document(text="one two. three four. five six. seven eight. ")
+    parts = ["one two. ", "three four. ", "five six. ", "seven eight. "]
+    starts = [0, 9, 21, 31]
+    chunks = [
+        Chunk(i, of.id, i, starts[i], starts[i] + len(parts[i]), parts[i], "Fees" if i < 3 else "Term", "", None, None)
+        for i in range(4)
+    ]
+    hits = [hit(of, 1, starts[1], parts[1], 1.0, "Fees"), hit(of, 3, starts[3], parts[3], 0.5, "Term")]
+
+    def read(room: int) -> list[str]:
+        found = read_chunks(
+            hits, QUESTION, OVERHEAD + room, count_text, count_prompt, lambda p: section_passage(p, chunks)
+        )
+        assert found.left_out == ()
+        return [item.text for item in found.passages]
+
+    enough = next(
+        room
+        for room in range(200)
+        if read_chunks(hits, QUESTION, OVERHEAD + room, count_text, count_prompt).left_out == ()
+    )
+    assert read(enough) == ["three four. ", "seven eight. "]
+    assert read(enough + 5) == ["three four. ", "seven eight. "]  # the section is six tokens longer
+    assert read(enough + 6) == ["one two. three four. five six. seven eight. "]  # whole, and joined with the next
+
+
+def test_chunks_with_the_same_words_are_read_once() -> None:
+    first, second = (
+        hit(document(1), 1, 0, "The fee is\n2 percent.", 1.0, "Fees"),
+        hit(document(2), 2, 5, "The fee is 2 percent. ", 0.5, "Costs"),
+    )
+    reading = read_chunks([first, second], QUESTION, OVERHEAD + 100, count_text, count_prompt)
+    assert [item.document.id for item in reading.passages] == [1]
+    assert reading.left_out == ("d2.md › Costs: the words of d1.md › Fees",)
+
+
+def test_a_chunk_without_a_section_or_of_another_text_is_not_widened() -> None:
+    chunk = Chunk(1, 1, 0, 10, 20, "x" * 10, "Fees", "", 1, 1)
+    assert section_passage(Passage(document(), 10, 20, "x" * 10, "", "", None, None, 1.0), [chunk]) is None
+    assert section_passage(Passage(document(), 30, 40, "x" * 10, "Fees", "", None, None, 1.0), [chunk]) is None
 
 
 @given(_CHUNKS)
