@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .failures import reported
-from .options import JsonOption, as_path, settings
+from .options import JsonOption, ModelOption, as_path, settings
 
 if TYPE_CHECKING:
     from engine.models import ModelFiles
@@ -91,6 +91,36 @@ def rope_show(
         else:
             for line in rope_lines(report):
                 terminal.out(line)
+
+
+@rope_app.command("search")
+def rope_search(
+    text: Annotated[Path, typer.Argument(parser=as_path, help="A text of the kind that is to be read, UTF-8.")],
+    out: Annotated[Path, typer.Option("--out", parser=as_path, metavar="FILE", help="Where the factors are written.")],
+    model: ModelOption = None,
+    scale: Annotated[float, typer.Option(help="Stretch the trained length by this factor.")] = 4.0,
+    windows: Annotated[int, typer.Option(help="Of text; half are searched on, half only reported on.")] = 4,
+    tokens: Annotated[int | None, typer.Option(help="Of a window; the stretched length where left out.")] = None,
+    generations: Annotated[int, typer.Option(help="Of the search; the best is written after each.")] = 8,
+    json: JsonOption = False,
+) -> None:
+    """Search LongRoPE's factors for a model on a text; a run that is stopped goes on from its best.
+
+    Needs the weights. Every set of factors reads all windows once, so this is work for a GPU.
+    """
+    with reported(json):
+        from . import terminal
+        from .rope_search import search_factors
+
+        stages = terminal.Stages()
+        with stages.shown():
+            found = search_factors(_model(model), text, out, scale, windows, tokens, generations, stages.stage)
+        if json:
+            terminal.out_json(found)
+        else:
+            for name, nats in found.held_out.items():
+                terminal.out(f"{name:<10} {nats:.4f} nats a token on windows that were not searched on")
+            terminal.out(f"{found.scored} sets of factors were tried; the best are in {out}")
 
 
 @app.command()

@@ -78,7 +78,7 @@ def scaling_of(
     """
     if factor is None and factors is None:
         return None
-    given = _factors(factors) if factors else {}
+    given = read_factors(factors) if factors else {}
     if given and method != "longrope":
         raise ConfigError(f"factors of pairs belong to longrope, not to {method}", "add --method longrope")
     return RopeScaling(method, factor if factor is not None else 1.0, native_tokens(config), given)
@@ -154,7 +154,8 @@ def _settings(model: str, config: Mapping[str, Any], scaling: RopeScaling) -> tu
     return said, unsaid
 
 
-def _factors(path: Path) -> dict[str, tuple[float, ...]]:
+def read_factors(path: Path) -> dict[str, tuple[float, ...]]:
+    """LongRoPE's factors of a file. Raises ConfigError where it holds none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {name: tuple(float(value) for value in found[name]) for name in ("short_factor", "long_factor")}
