@@ -14,11 +14,15 @@ _PLAIN_MLP = ("gpt2", "gpt_neox", "gptj", "opt", "falcon", "phi", "starcoder2", 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Numbers of a model: in all, in the matrices that one token passes, and in the output head."""
+    """Numbers of a model: in all, in the matrices that one token passes, and in the output head. Of `experts` a layer
+    a token passes `chosen`, and all experts of all layers have `expert_total`; 0 without any."""
 
     total: int
     active: int
     head: int
+    experts: int = 0
+    chosen: int = 0
+    expert_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +35,34 @@ class Ceilings:
 
 
 def parameters(config: Mapping[str, Any]) -> Parameters | None:
-    """Parameters by a config's sizes, norms and biases left out; None for models with state-space layers.
+    """Parameters by a config's sizes, norms and biases left out; None for models with state-space layers, and for those
+    whose feed-forward layers differ from each other.
 
     Raises ModelDamagedError for a config without the sizes.
     """
     inner = text_config(config)
     kinds = layer_kinds(config)
-    if not all(kind.endswith("attention") and kind != "linear_attention" for kind in kinds):
+    plain = all(kind.endswith("attention") and kind != "linear_attention" for kind in kinds)
+    if not plain or isinstance(inner.get("intermediate_size"), list) or inner.get("interleave_moe_layer_step"):
         return None
     hidden, vocabulary = size(inner, "hidden_size"), size(inner, "vocab_size")
     attention = _attention_parameters(inner, hidden)
     dense, experts, chosen = _feed_forward(inner, hidden)
-    first_dense = int(inner.get("first_k_dense_replace") or 0) if experts else len(kinds)
+    first = inner.get("first_k_dense_replace") or 0
+    if not isinstance(first, int) or not 0 <= first <= len(kinds):
+        raise ModelDamagedError(f"the model's config has first_k_dense_replace = {first!r}", CORRECT)
+    first_dense = first if experts else len(kinds)
     mixed = len(kinds) - first_dense
     head = hidden * vocabulary
-    tied = bool(inner.get("tie_word_embeddings", config.get("tie_word_embeddings", False)))
+    usual = str(inner.get("model_type")).startswith("gemma")  # which leaves it out where it is true
+    tied = bool(inner.get("tie_word_embeddings", config.get("tie_word_embeddings", usual)))
     shared = len(kinds) * attention + first_dense * dense
-    return Parameters(
-        shared + mixed * experts + head * (1 if tied else 2),
-        shared + mixed * chosen,
-        head,
-    )
+    total, active = shared + mixed * experts + head * (1 if tied else 2), shared + mixed * chosen
+    if not experts:
+        return Parameters(total, active, head)
+    count, per_token = _expert_count(inner), size(inner, "num_experts_per_tok")
+    each = (experts - chosen) // max(1, count - per_token)  # what one token does not pass is all but the chosen ones
+    return Parameters(total, active, head, count, per_token, mixed * count * each)
 
 
 def matrix_flops(model: Parameters, tokens: int) -> int:
@@ -82,8 +93,21 @@ def prefill_seconds(config: Mapping[str, Any], layers: Layers, tokens: int, at: 
     return work + attention_flops(config, layers, tokens, cached) / at.attention_flops
 
 
-def decode_seconds(weight_bytes: int, kv_bytes: int, at: Ceilings) -> float:
-    """Predicted time of one decode step: all weights and all requests' caches are read once."""
+def weights_read(config: Mapping[str, Any], requests: int) -> float:
+    """The share of a model's weights that one decode step of so many requests reads.
+
+    Of experts those that are chosen by at least one request, were each request to choose at random.
+    """
+    model = parameters(config)
+    if model is None or model.experts == 0:
+        return 1.0
+    missed = (1 - model.chosen / model.experts) ** requests
+    always = model.total - model.expert_total
+    return (always + model.expert_total * (1 - missed)) / model.total
+
+
+def decode_seconds(weight_bytes: float, kv_bytes: int, at: Ceilings) -> float:
+    """Predicted time of one decode step: the weights that it needs and all requests' caches are read once."""
     return (weight_bytes + kv_bytes) / at.memory_bytes_per_s
 
 
@@ -127,8 +151,7 @@ def _attention_parameters(inner: Mapping[str, Any], hidden: int) -> int:
 def _feed_forward(inner: Mapping[str, Any], hidden: int) -> tuple[int, int, int]:
     """Parameters of a dense layer, of all experts of a mixed one, and of those that a token passes."""
     products = 2 if inner.get("model_type") in _PLAIN_MLP else 3
-    names = ("num_local_experts", "num_experts", "n_routed_experts")
-    count = next((size(inner, name) for name in names if inner.get(name)), 0)
+    count = _expert_count(inner)
     width = inner.get("intermediate_size") or inner.get("ffn_hidden_size")
     if not isinstance(width, int) or width < 1:
         if not count or not inner.get("moe_intermediate_size"):
@@ -141,3 +164,8 @@ def _feed_forward(inner: Mapping[str, Any], hidden: int) -> tuple[int, int, int]
     always = products * hidden * int(inner.get("shared_expert_intermediate_size") or 0)
     always += expert * int(inner.get("n_shared_experts") or 0) + hidden * count
     return dense, expert * count + always, expert * size(inner, "num_experts_per_tok") + always
+
+
+def _expert_count(inner: Mapping[str, Any]) -> int:
+    names = ("num_local_experts", "num_experts", "n_routed_experts")
+    return next((size(inner, name) for name in names if inner.get(name)), 0)

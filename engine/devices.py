@@ -1,5 +1,6 @@
 """GPUs by name: memory and rates of their makers' data sheets, and the share of them that vLLM reached."""
 
+import re
 from dataclasses import dataclass
 
 from .cost import Ceilings
@@ -47,6 +48,17 @@ DEVICES = {
         Device("B200", int(179.0 * _GIB), 2250e12, 8000e9),
     )
 }
+
+
+def known_device(name: str) -> Device | None:
+    """The GPU that a driver's name means, such as "NVIDIA A100-SXM4-80GB"; None for one without a data sheet."""
+    parts = _parts(name)
+    fitting = [item for item in DEVICES.values() if _parts(item.name) <= parts]
+    return max(fitting, key=lambda item: len(_parts(item.name)), default=None)
+
+
+def _parts(name: str) -> set[str]:
+    return set(re.findall(r"[a-z]+\d+[a-z]*|\d+gb", name.lower().replace("rtx ", "rtx")))
 
 
 def device(name: str) -> Device:

@@ -16,6 +16,7 @@ class LimitName(StrEnum):
     """What can bound a prompt."""
 
     KV_CACHE = "KV cache"
+    FREE_KV_CACHE = "free KV cache"
     QUOTA = "request quota"
     MODEL_LENGTH = "model length"
     RELIABLE_LENGTH = "reliable length"
@@ -40,7 +41,7 @@ class Budget:
     answer_tokens: int
 
     def binding(self, hard_only: bool = False) -> Limit:
-        """The lowest limit; ties go to the first in the order KV cache, quota, model, reliable, time."""
+        """The lowest limit; ties go to the first in the order KV cache, free KV cache, quota, model, reliable, time."""
         return min((limit for limit in self.limits if limit.hard or not hard_only), key=lambda limit: limit.tokens)
 
     def prompt_tokens(self, hard_only: bool = False) -> int:
@@ -67,9 +68,10 @@ def request_budget(
 ) -> Budget:
     """The limits of one request on an engine.
 
-    `free_kv_tokens` is what is left of the KV cache now, None where only its size is known. `seconds_for` predicts the
-    time to the first token of a prompt, None where no speed was measured; then time does not bind. Nor does the quota
-    where the bytes of a token are not known. Limits never fall below 0.
+    `free_kv_tokens` is what is left of the KV cache now, None where only its size is known; it bounds softly, as a
+    request for more waits. `seconds_for` predicts the time to the first token of a prompt, None where no speed was
+    measured; then time does not bind. Nor does the quota where the bytes of a token are not known. Limits never fall
+    below 0.
     """
     limits: list[Limit] = []
 
@@ -77,11 +79,16 @@ def request_budget(
         limits.append(Limit(name, max(0, tokens), reason, hard))
 
     if info.kv_tokens is not None:
+        add(
+            LimitName.KV_CACHE,
+            info.kv_tokens - answer_tokens,
+            f"the KV cache holds {info.kv_tokens:,} tokens",
+            hard=True,
+        )
         free = info.kv_tokens if free_kv_tokens is None else min(free_kv_tokens, info.kv_tokens)
-        reason = f"the KV cache holds {info.kv_tokens:,} tokens"
         if info.kv_tokens - free > (info.kv_block_tokens or 0):  # vLLM keeps one page for itself
-            reason += f", of which {free:,} are free now"
-        add(LimitName.KV_CACHE, free - answer_tokens, reason, hard=True)
+            reason = f"{free:,} of the KV cache's {info.kv_tokens:,} tokens are free now; more would wait"
+            add(LimitName.FREE_KV_CACHE, free - answer_tokens, reason, hard=False)
     if bounds.quota_bytes > 0 and info.kv_bytes_per_token is not None:
         tokens = kv_tokens(bounds.quota_bytes, info.kv_bytes_per_token, info.kv_block_tokens or 1)
         reason = (

@@ -1,16 +1,18 @@
 """What fits: tokens of cache, requests at once and their times, for a model on a device, by arithmetic alone."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.cost import Ceilings, decode_seconds, parameters, prefill_seconds
+from engine.cost import Ceilings, decode_seconds, parameters, prefill_seconds, weights_read
 from engine.devices import RESERVE_BYTES
 from engine.errors import ContextError
 from engine.kv.formats import FORMATS, CacheFormat, centred
 from engine.kv.geometry import Placement, Sharding, bytes_per_token, request_bytes, request_tokens, state_bytes
 from engine.kv.layers import Layers, read_layers
+from engine.rope.config import text_config
 from engine.rope.context import reach_tokens
 
 from .errors import ConfigError
@@ -86,7 +88,7 @@ def capacity(
 ) -> Capacity:
     """What fits of a model. `contexts` are CONTEXTS up to the model's reach where none are given.
 
-    Weights are those of the files in `folder`, else 16 bits a parameter. Raises ConfigError for formats that do not
+    Weights are those of the files in `folder`, else estimated. Raises ConfigError for formats that do not
     exist and numbers that cannot be, ContextError for a context beyond the model's reach or a model too large.
     """
     reach = reach_tokens(config)
@@ -121,8 +123,12 @@ def capacity(
 
 
 def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
-    """Bytes of a model's weights: its files, else 2 a parameter. Raises ContextError where neither tells."""
-    files = list(folder.glob("*.safetensors")) if folder else []
+    """Bytes of a model's weights: what its index or its files say, else its parameters times the bits that its
+    config names (16 where it names none). Raises ContextError where none of them tells."""
+    if folder and (told := _indexed_bytes(folder / "model.safetensors.index.json")):
+        return told
+    # Some models bring the same weights a second time in a file of their maker's format.
+    files = [file for file in folder.glob("*.safetensors") if "consolidated" not in file.name] if folder else []
     if files:
         return sum(file.stat().st_size for file in files)
     counted = parameters(config)
@@ -130,7 +136,26 @@ def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
         raise ContextError(
             "the weights of a model with state-space layers are known by its files alone", "name its folder"
         )
-    return 2 * counted.total
+    return int(counted.total * _weight_bits(config) / 8)
+
+
+def _indexed_bytes(index: Path) -> int | None:
+    try:
+        told = json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return int(told) if isinstance(told, int | float) and told > 0 else None
+
+
+def _weight_bits(config: Mapping[str, Any]) -> float:
+    """Bits of a weight by a config's quantization, 16 without one."""
+    quantized = config.get("quantization_config") or text_config(config).get("quantization_config")
+    if not isinstance(quantized, Mapping):
+        return 16.0
+    bits = quantized.get("bits")
+    if isinstance(bits, int) and 0 < bits <= 16:
+        return float(bits)
+    return {"fp8": 8.0, "mxfp4": 4.25, "nvfp4": 4.5}.get(str(quantized.get("quant_method")), 16.0)
 
 
 def _check(room: Room, dtypes: Sequence[str], contexts: Sequence[int], reach: int) -> None:
@@ -170,6 +195,7 @@ def _fit(
     if not known or room.ceilings is None:
         return Fit(tokens, each, at_once, None, None, None)
     first = prefill_seconds(config, layers, tokens, room.ceilings)
-    one = decode_seconds(room.gpus * weights, room.gpus * each, room.ceilings)
-    everyone = decode_seconds(room.gpus * weights, room.gpus * each * at_once, room.ceilings)
+    total = room.gpus * weights
+    one = decode_seconds(total * weights_read(config, 1), room.gpus * each, room.ceilings)
+    everyone = decode_seconds(total * weights_read(config, at_once), room.gpus * each * at_once, room.ceilings)
     return Fit(tokens, each, at_once, first, 1 / one, at_once / everyone)

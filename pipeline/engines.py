@@ -21,7 +21,8 @@ class EngineSource(Protocol):
     """An engine that can be asked about before it runs; what is costly waits for `start`."""
 
     def preview(self, needed_tokens: int) -> EngineInfo:
-        """What an engine for requests of `needed_tokens` would be, at most the model's reach."""
+        """What an engine for requests of `needed_tokens` would be, at most the model's reach; what runs, if it holds
+        them."""
         ...
 
     def count_tokens(self, text: str) -> int:
@@ -104,7 +105,9 @@ class EmbeddedSource:
     def preview(self, needed_tokens: int) -> EngineInfo:
         from engine.preview import preview
 
-        return self._engine.info if self._engine else preview(self._model, self._embedded(needed_tokens))
+        if self._engine and self._engine.info.max_model_tokens >= needed_tokens:
+            return self._engine.info
+        return preview(self._model, self._embedded(needed_tokens))
 
     def count_tokens(self, text: str) -> int:
         return self._tokens().count(text)

@@ -49,7 +49,7 @@ def compiled() -> Any:
     graph.add_edge("choose_route", "read")
     graph.add_conditional_edges("read", _after_read, ["write", "refuse"])
     graph.add_conditional_edges("write", _after_write, ["escalate", "check"])
-    graph.add_conditional_edges("escalate", _after_escalate, ["read", "check"])
+    graph.add_conditional_edges("escalate", _after_escalate, ["write", "check"])
     graph.add_edge("check", END)
     graph.add_edge("refuse", END)
     return graph.compile()
@@ -78,4 +78,4 @@ def _after_write(state: QuestionState) -> str:
 
 
 def _after_escalate(state: QuestionState) -> str:
-    return "read" if state["decision"].escalated else "check"
+    return "write" if state["decision"].escalated else "check"

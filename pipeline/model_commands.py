@@ -170,13 +170,15 @@ def _model(name: str | None) -> "ModelFiles":
 
 def _room(gpu: str | None, memory_gib: float | None, gpus: int, utilization: float | None) -> "Room":
     """The device of the options. Raises ConfigError where there is neither a GPU here nor one named."""
-    from engine.devices import DEVICES, device
+    from engine.devices import device, known_device
     from engine.kv.geometry import GIB
     from engine.preview import CPU, device_name
 
     from .capacity import Room
     from .errors import ConfigError
 
+    if memory_gib is not None and not 0 < memory_gib < 1e6:
+        raise ConfigError(f"{memory_gib:g} GiB is no GPU's memory", "give one such as --memory-gib 80")
     share = utilization if utilization is not None else settings({}).engine.gpu_memory_utilization
     if gpu is not None:
         named = device(gpu)
@@ -189,6 +191,6 @@ def _room(gpu: str | None, memory_gib: float | None, gpus: int, utilization: flo
         raise ConfigError("there is no GPU here", "name one: --gpu h200, or its memory: --memory-gib 80")
     import torch
 
-    known = next((item for key, item in DEVICES.items() if key in name.lower()), None)
+    known = known_device(name)
     memory = int(torch.cuda.get_device_properties(0).total_memory)
     return Room(name, memory, share, gpus, known.ceilings(gpus) if known and gpus > 0 else None)

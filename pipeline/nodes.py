@@ -1,6 +1,7 @@
 """The steps of a question, from retrieving to checking. Each takes the state and returns its part."""
 
 from engine.base import Sampling, complete
+from engine.errors import EngineError
 from indexes.ranking import SearchMode
 
 from .answer import (
@@ -55,15 +56,23 @@ def route(state: QuestionState, around: Surroundings) -> QuestionState:
 
 
 def escalate(state: QuestionState, around: Surroundings) -> QuestionState:
-    """Passages did not hold the answer: the same documents, whole, if the running engine allows it too."""
+    """The documents whole, after passages did not hold the answer. What forbids it leaves the first answer as it is."""
     around.listener.stage("not in the passages: reading whole documents")
     seconds, completion = dict(state["seconds"]), state["completion"]
     weighing = Weighing(state, around)
     whole = state["whole"]
     if whole is None:
         return {}
-    with timed(seconds, "engine_start"):
-        engine = around.source.start(weighing.needed_tokens(whole), around.listener.stage)
+    try:
+        with timed(seconds, "engine_start"):
+            engine = around.source.start(weighing.needed_tokens(whole), around.listener.stage)
+        decision = weighing.escalation(running=True)
+        reading = read({**state, "decision": decision}, around)["reading"] if decision else None
+    except (EngineError, BudgetError) as error:  # the first answer is there, and stays
+        around.listener.stage(f"not read whole: {error}")
+        decision = reading = None
+    if decision is None or reading is None:
+        return {"whole": None, "seconds": seconds}
     first = FirstTry(
         completion.usage.prompt_tokens,
         completion.usage.completion_tokens,
@@ -71,10 +80,14 @@ def escalate(state: QuestionState, around: Surroundings) -> QuestionState:
         completion.timings.first_token_s,
         completion.timings.decode_s,
     )
-    decision = weighing.escalation(running=True)
-    if decision is None:
-        return {"whole": None, "engine": engine.info, "seconds": seconds}
-    return {"decision": decision, "whole": None, "first_try": first, "engine": engine.info, "seconds": seconds}
+    return {
+        "decision": decision,
+        "reading": reading,
+        "whole": None,
+        "first_try": first,
+        "engine": engine.info,
+        "seconds": seconds,
+    }
 
 
 def read(state: QuestionState, around: Surroundings) -> QuestionState:

@@ -153,11 +153,15 @@ def decide(
 def escalate(
     candidates: Sequence[Candidate], overhead_tokens: int, budget: Budget, tried: RouteDecision, costs: Costs = Costs()
 ) -> RouteDecision | None:
-    """Whole reading of the same documents after passages did not hold the answer; None where a limit forbids it, or
-    where passages were what was asked for."""
+    """Whole reading of the documents that carry the evidence after passages did not hold the answer.
+
+    None where a limit forbids the best of them, or where passages were what was asked for.
+    """
     limit = budget.binding()
     taken, left_out, used = _fitting(candidates, overhead_tokens, limit)
-    if tried.route is not Route.CHUNKED or tried.requested != "auto" or tried.escalated or not taken:
+    if tried.route is not Route.CHUNKED or tried.requested != "auto" or tried.escalated:
+        return None
+    if not candidates or candidates[0] not in taken:
         return None
     reasons = (f"the passages did not hold the answer: {_documents(len(taken))}, {used:,} tokens, read whole",)
     readings = _readings(candidates, taken, used, tried.prompt_tokens, overhead_tokens, costs)

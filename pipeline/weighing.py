@@ -1,5 +1,6 @@
 """What the router needs to know of a question: candidates, signals, limits and costs."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from engine.base import EngineInfo
 from engine.kv.geometry import GIB
 from indexes.documents import DocumentHit
 
-from .budget import Bounds, Budget, request_budget
+from .budget import RELIABLE_EXTENDED, Bounds, Budget, request_budget
 from .engines import speed_profile
 from .errors import BudgetError
 from .prompts import answer_messages
@@ -32,6 +33,7 @@ class Weighing:
         self._candidates = self._count()
         self._overhead = around.source.prompt_tokens(answer_messages([], self._question))
         self._tried = state.get("decision")
+        self._never: tuple[str, ...] = ()
 
     def decide(self, running: bool = False) -> RouteDecision:
         """The decision by the engine as it is, or, before its start, as it would be for whole documents."""
@@ -49,7 +51,9 @@ class Weighing:
                 raise
             raise BudgetError(f"{error}; {'; '.join(told)}", error.hint) from error
         if config.router.route == "auto" and decision.route is Route.CHUNKED:
-            decision = replace(decision, left_out=self._too_large(budget))
+            # An engine that was started for passages is shorter than the model could be made.
+            self._never = self._never if running else self._too_large(budget)
+            decision = replace(decision, left_out=self._never)
         self._tried = decision
         return decision
 
@@ -66,7 +70,16 @@ class Weighing:
         if decision.route is Route.CHUNKED:
             return decision.prompt_tokens + reserve
         chosen = set(decision.documents)
-        return self._overhead + sum(item.tokens for item in self._candidates if item.document_id in chosen) + reserve
+        tokens = self._overhead + sum(item.tokens for item in self._candidates if item.document_id in chosen) + reserve
+        return tokens if decision.requested == "native" else self._reliably(tokens)
+
+    def _reliably(self, tokens: int) -> int:
+        """The length to start an engine for that is to be trusted with `tokens`: more, where they stretch the model."""
+        native = self._around.source.preview(0).native_tokens
+        if native is None or tokens <= native:
+            return tokens
+        wide = math.ceil(tokens / RELIABLE_EXTENDED)
+        return max(tokens, min(wide, self._around.source.preview(wide).max_model_tokens))
 
     def _too_large(self, budget: Budget) -> tuple[str, ...]:
         """Candidates that this engine never holds whole, each with the sections that would fit."""
@@ -112,7 +125,8 @@ class Weighing:
         source, router = self._around.source, self._around.config.router
         answer_tokens = self._around.config.reading.answer_tokens
         whole = self._overhead + sum(item.tokens for item in self._candidates) + answer_tokens
-        info = source.preview(0 if running else whole)
+        planned = whole if router.route == "native" else self._reliably(whole)
+        info = source.preview(0 if running else planned)
         predict = speed_profile(info).predict
         bounds = Bounds(router.time_limit_s, int(router.quota_gib * GIB), router.reliable_tokens)
         budget = request_budget(info, answer_tokens, bounds, predict, source.free_kv_tokens())

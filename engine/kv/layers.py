@@ -81,14 +81,23 @@ def layer_kinds(config: Mapping[str, Any]) -> list[str]:
     if isinstance(pattern, str):
         return _known([_NEMOTRON.get(letter, letter) for letter in pattern])
     count = size(inner, "num_hidden_layers")
+    for key, what in _UNKNOWN.items():
+        if inner.get(key):
+            raise ModelDamagedError(f"fathom's KV arithmetic does not know {what} ({key})", "use --engine URL")
     named = inner.get("layer_types") or inner.get("layers_block_type")
     if named is not None:
         if not isinstance(named, Sequence) or isinstance(named, str) or len(named) != count:
             told = f"{len(named)} layer_types" if isinstance(named, list) else f"layer_types = {named!r}"
             raise ModelDamagedError(f"the model's config has {told} beside num_hidden_layers = {count}", CORRECT)
         return _known([str(kind) for kind in named])
+    if inner.get("full_attention_interval"):  # Qwen3-Next
+        every = size(inner, "full_attention_interval")
+        return ["full_attention" if (i + 1) % every == 0 else "linear_attention" for i in range(count)]
+    turning = inner.get("no_rope_layers")  # Llama 4: 1 where a layer turns, and sees its chunk alone
+    if isinstance(turning, list) and len(turning) == count and inner.get("attention_chunk_size"):
+        return [_CHUNK if flag else "full_attention" for flag in turning]
     if inner.get("attn_layer_period"):
-        period, offset = size(inner, "attn_layer_period"), int(inner.get("attn_layer_offset") or 0)
+        period, offset = size(inner, "attn_layer_period"), _count(inner, "attn_layer_offset")
         return ["full_attention" if i % period == offset else "mamba" for i in range(count)]
     if not inner.get("sliding_window") or inner.get("use_sliding_window") is False:
         return ["full_attention"] * count
@@ -102,6 +111,14 @@ def layer_kinds(config: Mapping[str, Any]) -> list[str]:
     return ["full_attention" if every and (i + 1) % every == 0 else _WINDOW for i in range(count)]
 
 
+# What other layers keep that is not counted here.
+_UNKNOWN = {
+    "block_configs": "layers of different sizes",
+    "global_head_dim": "heads of two sizes",
+    "index_topk": "an indexer's cache",
+    "mamba_ssm_multiplier": "layers of attention and state at once",
+    "ssm_multipliers": "layers of attention and state at once",
+}
 # Families whose older configs leave the pattern to the code: every so-manieth layer is full.
 _ALTERNATING = {"gemma2": 2, "gemma3_text": 6, "gemma3": 6, "cohere2": 4, "gpt_oss": 2}
 
@@ -114,6 +131,14 @@ def _known(kinds: list[str]) -> list[str]:
                 "use --engine URL, or another model",
             )
     return kinds
+
+
+def _count(inner: Mapping[str, Any], key: str) -> int:
+    """A number from 0 on, 0 where it is not there. Raises ModelDamagedError for anything else."""
+    value = inner.get(key) or 0
+    if not isinstance(value, int) or value < 0:
+        raise ModelDamagedError(f"the model's config has {key} = {value!r}", CORRECT)
+    return value
 
 
 def _attention(inner: Mapping[str, Any], count: int, window: int | None) -> AttentionLayers:

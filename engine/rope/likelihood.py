@@ -9,6 +9,8 @@ from .config import rotary
 from .methods import temperature
 from .scaling import RopeScaling
 
+_SLICE = 1024  # tokens whose logits are there at once
+
 
 class TextLikelihood:
     """A model, windows of a text, and the divisors they are read under.
@@ -55,7 +57,11 @@ class TextLikelihood:
         for window in self._windows[windows]:
             ids = torch.tensor([window], device=device)
             with torch.no_grad():
-                logits = self._model(ids, use_cache=False).logits[0, :-1].float()
-            losses = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum")
-            total, count = total + float(losses), count + len(window) - 1
+                hidden = self._model.model(ids, use_cache=False).last_hidden_state[0, :-1]
+                # A vocabulary of logits for every token of a long window does not fit; some at a time do.
+                for first in range(0, len(hidden), _SLICE):
+                    logits = self._model.lm_head(hidden[first : first + _SLICE]).float()
+                    wanted = ids[0, 1:][first : first + _SLICE]
+                    total += float(torch.nn.functional.cross_entropy(logits, wanted, reduction="sum"))
+            count += len(window) - 1
         return total / count

@@ -7,6 +7,7 @@ search at the target length takes the place of several with fine-tuning between 
 calibration's windows, and what is reported is taken on the others.
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def search(
     `known` are sets of an earlier run, which join the first generation; `on_generation` hears of the best after each.
     Raises RopeError for a factor under 1, fewer than 4 in a generation, or known sets for other heads.
     """
-    if factor < 1 or population < 4 or generations < 0:
+    if not 1 <= factor < math.inf or population < 4 or generations < 0:
         raise RopeError(
             f"a search by {factor:g} with {population} in {generations} generations finds nothing",
             "stretch by 1 or more, with at least 4 in a generation",
@@ -71,7 +72,7 @@ def search(
         parents = sorted(dict.fromkeys(members), key=judged)[: max(2, population // 4)]
         children: list[Factors] = []
         while len(children) < population - len(parents):
-            if len(children) % 2:
+            if len(children) % 2 and len(parents) > 1:
                 one, other = chance.sample(parents, 2)
                 children.append(crossed(one, other, chance))
             else:

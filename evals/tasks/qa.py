@@ -137,6 +137,7 @@ def prepared(question: QaQuestion, collection: Collection, source: PlannedSource
     if decision.route is Route.NATIVE:
         reading = _named(decision.documents, documents)
         prompts.setdefault(reading, _messages(auto["reading"], question.text))
+        escalation = reading
     elif whole is not None:
         escalation = _named(whole.documents, documents)
         if escalation not in prompts:

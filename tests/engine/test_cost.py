@@ -13,6 +13,7 @@ from engine.cost import (
     matrix_flops,
     parameters,
     prefill_seconds,
+    weights_read,
 )
 from engine.errors import ModelDamagedError
 from engine.kv.layers import read_layers
@@ -50,6 +51,21 @@ def test_parameters_are_those_of_transformers_within_a_thousandth(family: str, o
     if family == "Mixtral":  # of 8 experts a token passes 2
         expert = 3 * config.hidden_size * config.intermediate_size
         assert found.total - 2 * found.head - found.active == 2 * 6 * expert
+
+
+def test_a_decode_step_reads_the_experts_that_requests_choose() -> None:
+    config = {
+        "num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 8, "vocab_size": 20, "num_experts": 8,
+        "num_experts_per_tok": 2, "moe_intermediate_size": 10, "tie_word_embeddings": True, "intermediate_size": 10,
+    }  # fmt: skip
+    # an expert 3 · 8 · 10 = 240; attention 4 · 64 = 256, router 64, a layer; head 160: 2 · (256 + 64 + 1920) + 160
+    found = parameters(config)
+    assert found is not None
+    assert (found.total, found.expert_total, found.experts, found.chosen) == (4640, 3840, 8, 2)
+    assert weights_read(config, 1) == pytest.approx((800 + 3840 / 4) / 4640)
+    assert weights_read(config, 2) == pytest.approx((800 + 3840 * (1 - 0.75**2)) / 4640)
+    assert weights_read(config, 1000) == pytest.approx(1.0)
+    assert weights_read(LLAMA_8B, 1) == 1.0
 
 
 def test_a_models_costs_by_hand() -> None:
@@ -116,6 +132,7 @@ def test_a_model_with_states_has_no_known_costs() -> None:
         ({"intermediate_size": None}, "intermediate_size = None"),
         ({"vocab_size": "many"}, "vocab_size = 'many'"),
         ({"num_experts": 4}, "num_experts_per_tok = None"),
+        ({"first_k_dense_replace": "x"}, "first_k_dense_replace = 'x'"),
     ],
 )
 def test_a_config_without_a_size_is_refused_by_name(change: dict[str, Any], said: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.devices import DEVICES, RESERVE_BYTES, device
+from engine.devices import DEVICES, RESERVE_BYTES, device, known_device
 from engine.errors import EngineStartError
 
 
@@ -23,3 +23,22 @@ def test_rates_grow_with_the_number_of_gpus() -> None:
     assert two.memory_bytes_per_s == 2 * one.memory_bytes_per_s
     assert one.matrix_flops < 989e12
     assert 0 < RESERVE_BYTES < 10e9
+
+
+@pytest.mark.parametrize(
+    ("driver", "name"),
+    [
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80GB"),
+        ("NVIDIA A100-PCIE-40GB", "A100-40GB"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA GH200 480GB", None),
+        ("Tesla T4", None),
+    ],
+)
+def test_drivers_names_are_understood_whole(driver: str, name: str | None) -> None:
+    found = known_device(driver)
+    assert (found.name if found else None) == name

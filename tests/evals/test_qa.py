@@ -34,7 +34,7 @@ def _record(id: str, chunked: str, native: str | None, auto: str = "chunked", **
     reading = "native" if auto == "native" else None
     return {
         "id": id, "group": "g", "gold": "the blue boat", "scorer": "words", "auto": auto, "auto_reading": reading,
-        "escalation": "native" if native is not None and auto == "chunked" else None, "answers": answers, **more,
+        "escalation": "native" if native is not None else None, "answers": answers, **more,
     }  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def test_routes_are_put_together_from_the_two_readings() -> None:
         _record("auto reads whole", "red", "blue boat", auto="native"),
         _record("nothing fits whole", "blue boat", None),
         _record("nobody knows", NO, None),
+        _record("refused, and auto reads whole", NO, "blue boat", auto="native"),
     ]
     found = {(item.question, item.route): item for item in outcomes(records)}
     # 100 tokens, then 1,000 more; 1 s and 0.5 s of writing before the 4 s
@@ -59,8 +60,10 @@ def test_routes_are_put_together_from_the_two_readings() -> None:
     assert found["auto reads whole", "self-route"].prompt_tokens == 100  # it had an answer, a wrong one
     assert found["nothing fits whole", "native"].readings == ("chunked",)
     assert found["nobody knows", "auto"].readings == ("chunked",)
-    # Readings differ on two questions; auto has the better one's score on both.
-    assert route_accuracy(list(found.values())) == (1.0, 2)
+    assert found["refused, and auto reads whole", "self-route"].readings == ("chunked", "native")
+    assert found["refused, and auto reads whole", "auto"].readings == ("native",)
+    # Readings differ on three questions; auto has the better one's score on all.
+    assert route_accuracy(list(found.values())) == (1.0, 3)
     worse = outcomes([_record("x", "red", "blue boat")])
     assert route_accuracy(worse) == (0.0, 1)
     assert math.isnan(route_accuracy(outcomes([_record("y", "red", "red")]))[0])

@@ -49,13 +49,16 @@ def test_a_measured_length_takes_the_place_of_the_assumed_one() -> None:
 def test_what_other_requests_hold_is_not_there() -> None:
     engine = info(8000, native_tokens=8000, kv_tokens=5000)
     budget = request_budget(engine, 200, free_kv_tokens=1500)
-    assert _tokens(budget)[LimitName.KV_CACHE] == 1300
-    assert budget.binding().reason == "the KV cache holds 5,000 tokens, of which 1,500 are free now"
+    assert _tokens(budget)[LimitName.KV_CACHE] == 4800
+    assert _tokens(budget)[LimitName.FREE_KV_CACHE] == 1300
+    assert budget.binding().reason == "1,500 of the KV cache's 5,000 tokens are free now; more would wait"
+    assert budget.binding(hard_only=True).name is LimitName.KV_CACHE  # a full server makes a request wait
+    assert _tokens(request_budget(engine, 200, free_kv_tokens=0))[LimitName.FREE_KV_CACHE] == 0
     # never more than the cache has, and vLLM's own page is not worth a word
     assert _tokens(request_budget(engine, 200, free_kv_tokens=9999))[LimitName.KV_CACHE] == 4800
     paged = EngineInfo("m", "b", "d", 8000, kv_tokens=5000, kv_block_tokens=16)
     near = request_budget(paged, 0, free_kv_tokens=4984).binding()
-    assert (near.tokens, near.reason) == (4984, "the KV cache holds 5,000 tokens")
+    assert (near.tokens, near.reason) == (5000, "the KV cache holds 5,000 tokens")
 
 
 def test_a_quota_is_in_bytes_and_whole_pages() -> None:

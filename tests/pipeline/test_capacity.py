@@ -68,7 +68,27 @@ def test_the_weights_are_those_of_the_files_where_there_are_any(tmp_path: Path) 
     assert weight_bytes(TINY, tmp_path) == 70_144
     (tmp_path / "a.safetensors").write_bytes(b"x" * 100)
     (tmp_path / "b.safetensors").write_bytes(b"x" * 23)
+    (tmp_path / "consolidated.safetensors").write_bytes(b"x" * 123)  # the same once more
     assert weight_bytes(TINY, tmp_path) == 123
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"metadata": {"total_size": 124}}', encoding="utf-8")
+    assert weight_bytes(TINY, tmp_path) == 124
+    index.write_text('{"metadata": {}}', encoding="utf-8")
+    assert weight_bytes(TINY, tmp_path) == 123
+
+
+@pytest.mark.parametrize(
+    ("quantized", "expected"),
+    [
+        (None, 70_144),
+        ({"quant_method": "gptq", "bits": 4}, 17_536),
+        ({"quant_method": "fp8"}, 35_072),
+        ({"quant_method": "mxfp4"}, 18_632),  # 35,072 · 4.25 / 8
+        ({"quant_method": "new"}, 70_144),
+    ],
+)
+def test_without_files_the_weights_have_the_bits_that_the_config_names(quantized: Any, expected: int) -> None:
+    assert weight_bytes({**TINY, "quantization_config": quantized}, None) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,6 +192,8 @@ def test_the_command_draws(config_file: Path, tmp_path: Path) -> None:
         (["--gpu", "h200", "--kv-dtype", "int5"], 2, "there is no cache dtype 'int5'"),
         (["--gpu", "h200", "--gpus", "0"], 2, "0 GPUs"),
         (["--gpu", "h200", "--context", "1000000"], 1, "beyond the model's reach"),
+        (["--memory-gib", "inf"], 2, "inf GiB is no GPU's memory"),
+        (["--memory-gib", "nan"], 2, "nan GiB is no GPU's memory"),
         ([], 2, "there is no GPU here"),
     ],
 )

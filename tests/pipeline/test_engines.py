@@ -149,7 +149,8 @@ def test_an_engine_is_started_once_and_anew_only_for_more(source: EmbeddedSource
     source.start(500, _silent)
     source.start(1000, _silent)
     assert len(started) == 1
-    assert source.preview(10**6) == started[0].info  # what runs, not what could
+    assert source.preview(0) == source.preview(1000) == started[0].info  # what runs
+    assert source.preview(1001).max_model_tokens == 2000  # what it would be started anew as
     source.start(1500, _silent)
     assert [(item.info.max_model_tokens, item.closed) for item in started] == [(1000, True), (2000, False)]
     source.close()

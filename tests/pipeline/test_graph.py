@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from engine.base import EngineInfo
+from engine.errors import EngineStartError
 from engine.fake import FakeEngine
+from engine.rope.scaling import RopeScaling
 from indexes.collection import CollectionStats
 from pipeline.answer import Answer, Status
 from pipeline.config import Config, ReadingSettings, RouterSettings
@@ -203,3 +207,70 @@ def test_a_document_larger_than_any_budget_is_told_with_the_sections_that_would_
     assert "long.md" in told
     assert "never fit whole (the engine takes 700 tokens a request); its sections up to “Part 2” would" in told
     assert "--route chunked" in caught.value.hint
+
+
+class _Stretching(RunningSource):
+    """An engine of 8,192 tokens that is started as twice or four times as long where that is needed."""
+
+    def __init__(self, replies: Iterator[str]) -> None:
+        self.lengths: list[int] = []
+        self._replies = replies
+        self._running: FakeEngine | None = None
+        super().__init__(self._engine_of(8192))
+
+    def _engine_of(self, tokens: int) -> FakeEngine:
+        engine = FakeEngine(lambda _: next(self._replies), tokens, 100_000, native_tokens=8192)
+        scaling = RopeScaling("yarn", tokens / 8192, 8192) if tokens > 8192 else None
+        engine._info = replace(engine.info, rope=scaling)
+        return engine
+
+    def preview(self, needed_tokens: int) -> EngineInfo:
+        if self._running and self._running.info.max_model_tokens >= needed_tokens:
+            return self._running.info
+        return self._engine_of(next((n for n in (8192, 16384, 32768) if needed_tokens <= n), 32768)).info
+
+    def start(self, needed_tokens: int, on_stage: object) -> FakeEngine:
+        if self._running is None or self._running.info.max_model_tokens < needed_tokens:
+            self._running = self._engine_of(self.preview(needed_tokens).max_model_tokens)
+            self.lengths.append(self._running.info.max_model_tokens)
+        return self._running
+
+
+def test_whole_documents_are_read_by_an_engine_stretched_far_enough_to_be_trusted(tmp_path: Path) -> None:
+    """11,000 tokens fit ×2 of 8,192, which is trusted with half of that; so the engine is started as ×4."""
+    long = {"marrowbay.md": "# Marrowbay\n\nMarrowbay revenue was 13.7 million euros.\n\n" + "Cells sell. " * 3600}
+    source = _Stretching(iter(["Not in the documents.", "Marrowbay revenue was 13.7 million euros."]))
+    with surroundings(tmp_path, files=long) as around:
+        answer = ask(QUESTION, replace(around, source=source))
+    assert source.lengths == [8192, 32768]
+    assert answer.route is not None
+    assert answer.route.escalated
+    assert 8192 < (answer.prompt_tokens or 0) < 16384
+    assert answer.engine is not None
+    assert answer.engine.max_model_tokens == 32768
+
+
+def test_a_document_that_a_longer_engine_would_hold_is_not_said_never_to_fit(tmp_path: Path) -> None:
+    long = {"marrowbay.md": "# Marrowbay\n\nMarrowbay revenue was 13.7 million euros.\n\n" + "Cells sell. " * 3600}
+    source = _Stretching(iter(["Marrowbay revenue was 13.7 million euros."]))
+    with surroundings(tmp_path, files=long) as around:
+        answer = ask(QUESTION, replace(around, source=source))
+    assert answer.route is not None
+    assert answer.route.left_out == ()
+    assert source.lengths == [8192]
+
+
+def test_an_engine_that_does_not_start_again_leaves_the_first_answer(tmp_path: Path) -> None:
+    engine = _Second("never said")
+    with surroundings(tmp_path, engine, _SHORT_PASSAGES, _LONG) as around:
+
+        class Failing(RunningSource):
+            def start(self, needed_tokens: int, on_stage: object) -> FakeEngine:
+                if engine.prompts:
+                    raise EngineStartError("no memory", "free some")
+                return engine
+
+        answer = ask(QUESTION, replace(around, source=Failing(engine)))
+    assert answer.status is Status.NOT_FOUND
+    assert answer.first_try is None
+    assert len(engine.prompts) == 1

@@ -48,6 +48,7 @@ def test_factors_are_written_and_shown_and_the_next_run_begins_with_them(model: 
         (["--windows", "1"], 2, "1 windows of 128 tokens"),
         (["--windows", "40"], 1, "the text has 600 tokens, and 40 windows of 128"),
         (["--scale", "0.5"], 1, "finds nothing"),
+        (["--scale", "nan"], 1, "finds nothing"),
         (["--generations", "0"], 2, "in 0 generations"),
         (["--out", "{broken}"], 2, "holds no factors of LongRoPE"),
     ],
@@ -61,6 +62,12 @@ def test_what_cannot_be_searched_ends_with_the_next_step(
     assert done.exit_code == code
     assert said in done.stderr
     assert "→" in done.stderr
+
+
+def test_a_search_that_stretches_nothing_ends_well(model: Path, tmp_path: Path) -> None:
+    done = run(*_search(model, tmp_path, "--scale", "1", "--json"))
+    assert done.exit_code == 0, done.stderr
+    assert min(json.loads(done.stdout)["long_factor"]) >= 1.0
 
 
 def test_a_text_that_is_none_is_named(model: Path, tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_both_readings_are_told_with_what_they_cost() -> None:
         ("auto", (500,), K, None, (1,)),
         ("auto", (500, 500), K, None, (1,)),  # as many as fit
         ("auto", (950,), K, None, None),
+        ("auto", (950, 30), K, None, None),  # never without the best
         ("auto", (500,), K, 599, None),  # soft limits hold too
         ("auto", (500,), K, 600, (1,)),
         ("auto", (), K, None, None),

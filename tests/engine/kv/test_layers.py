@@ -54,6 +54,12 @@ def test_windows_by_the_fields_of_older_configs() -> None:
     assert read_layers(chunked) == Layers((AttentionLayers(6, 2, 64, 64, 512), AttentionLayers(2, 2, 64, 64)))
 
 
+def test_patterns_that_older_configs_name_by_other_fields() -> None:
+    assert layer_kinds({**PLAIN, "full_attention_interval": 4}) == (["linear_attention"] * 3 + ["full_attention"]) * 2
+    llama4 = {**PLAIN, "no_rope_layers": [1, 1, 1, 0] * 2, "attention_chunk_size": 8192}
+    assert layer_kinds(llama4) == (["chunked_attention"] * 3 + ["full_attention"]) * 2
+
+
 def test_layers_that_read_anothers_cache_keep_nothing() -> None:
     kinds = ["sliding_attention", "full_attention"] * 4
     config = {**PLAIN, "layer_types": kinds, "sliding_window": 100, "num_kv_shared_layers": 3}
@@ -164,6 +170,10 @@ def test_a_latent_page_is_of_vllms_size() -> None:
         ({"layer_types": ["sliding_attention"] * 8}, "sliding_window = None"),
         ({"layer_types": ["chunked_attention"] * 8}, "attention_chunk_size = None"),
         ({"layer_types": ["mamba"] * 8}, "mamba_expand = None"),
+        ({"attn_layer_period": 4, "attn_layer_offset": "x"}, "attn_layer_offset = 'x'"),
+        ({"block_configs": [{}]}, "does not know layers of different sizes"),
+        ({"index_topk": 2048}, "does not know an indexer's cache"),
+        ({"global_head_dim": 512}, "does not know heads of two sizes"),
         ({"head_dim": None, "hidden_size": 513}, "hidden_size = 513, which 8 attention heads do not divide"),
     ],
 )
