@@ -76,8 +76,9 @@ def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:
 
 
 def stretched(config: Mapping[str, Any], plan: ContextPlan) -> RopeScaling | None:
-    """The scaling that a model runs with and was not trained with: the plan's, or one of its own config that needs no
-    training. Llama 3's and LongRoPE's are part of a model's training."""
+    """The scaling that a model runs with and, as far as its config tells, was not trained with: the plan's, or one of
+    its own config that needs no training, though some makers trained with it. Llama 3's and LongRoPE's are part of a
+    model's training."""
     if plan.scaling is not None or rope_kind(config) not in UNTRAINED:
         return plan.scaling
     return own_scaling(config)

@@ -225,6 +225,10 @@ class Collection:
         """All chunks of a document in order."""
         return self._store.chunks_of(document_id)
 
+    def section_chunks(self, document_id: int, offset: int) -> list[Chunk]:
+        """The run of chunks with one section around a character; none beyond the end and where there is no section."""
+        return self._store.section_chunks(document_id, offset)
+
     def place(self, document_id: int, start: int, end: int) -> Place:
         """Section and pages of the characters `[start, end)` of a document. Raises KeyError for an unknown id."""
         pages = [

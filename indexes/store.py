@@ -215,6 +215,21 @@ class Store:
         )
         return [Chunk(*row) for row in rows]
 
+    def section_chunks(self, document_id: int, offset: int) -> list[Chunk]:
+        """The run of chunks with one section around the character at `offset`, in order; none beyond a document's end
+        and where it has no section."""
+        section = self.section_at(document_id, offset)
+        if not section:
+            return []
+        query = f"SELECT {_CHUNK} FROM chunks c WHERE c.document_id = ? AND c.section = ? ORDER BY c.ordinal"
+        chunks = [Chunk(*row) for row in self._db.rows(query, (document_id, section))]
+        first = last = next(place for place, chunk in enumerate(chunks) if chunk.start <= offset < chunk.end)
+        while first > 0 and chunks[first - 1].end == chunks[first].start:
+            first -= 1
+        while last + 1 < len(chunks) and chunks[last].end == chunks[last + 1].start:
+            last += 1
+        return chunks[first : last + 1]
+
     def section_at(self, document_id: int, offset: int) -> str:
         """Section of the chunk that holds a character of a document; empty beyond its end."""
         query = "SELECT section FROM chunks WHERE document_id = ? AND start <= ? AND end > ?"

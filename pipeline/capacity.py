@@ -1,6 +1,5 @@
 """What fits: tokens of cache, requests at once and their times, for a model on a device, by arithmetic alone."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from engine.errors import ContextError
 from engine.kv.formats import FORMATS, CacheFormat, centred
 from engine.kv.geometry import Placement, Sharding, bytes_per_token, request_bytes, request_tokens, state_bytes
 from engine.kv.layers import Layers, read_layers
-from engine.rope.config import text_config
 from engine.rope.context import reach_tokens
+from engine.weights import weight_bytes
 
 from .errors import ConfigError
 
@@ -89,7 +88,8 @@ def capacity(
     """What fits of a model. `contexts` are CONTEXTS up to the model's reach where none are given.
 
     Weights are those of the files in `folder`, else estimated. Raises ConfigError for formats that do not
-    exist and numbers that cannot be, ContextError for a context beyond the model's reach or a model too large.
+    exist and numbers that cannot be, ContextError for a context beyond the model's reach or a model too large,
+    ModelDamagedError for a config without the sizes.
     """
     reach = reach_tokens(config)
     asked = tuple(contexts) or tuple(length for length in CONTEXTS if length <= reach) or (reach,)
@@ -120,42 +120,6 @@ def capacity(
     return Capacity(
         model, room.name, room.gpus, weights, cache, states, page, tuple(rows), displaced, max(asked)
     )  # fmt: skip
-
-
-def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
-    """Bytes of a model's weights: what its index or its files say, else its parameters times the bits that its
-    config names (16 where it names none). Raises ContextError where none of them tells."""
-    if folder and (told := _indexed_bytes(folder / "model.safetensors.index.json")):
-        return told
-    # Some models bring the same weights a second time in a file of their maker's format.
-    files = [file for file in folder.glob("*.safetensors") if "consolidated" not in file.name] if folder else []
-    if files:
-        return sum(file.stat().st_size for file in files)
-    counted = parameters(config)
-    if counted is None:
-        raise ContextError(
-            "the weights of a model with state-space layers are known by its files alone", "name its folder"
-        )
-    return int(counted.total * _weight_bits(config) / 8)
-
-
-def _indexed_bytes(index: Path) -> int | None:
-    try:
-        told = json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return int(told) if isinstance(told, int | float) and told > 0 else None
-
-
-def _weight_bits(config: Mapping[str, Any]) -> float:
-    """Bits of a weight by a config's quantization, 16 without one."""
-    quantized = config.get("quantization_config") or text_config(config).get("quantization_config")
-    if not isinstance(quantized, Mapping):
-        return 16.0
-    bits = quantized.get("bits")
-    if isinstance(bits, int) and 0 < bits <= 16:
-        return float(bits)
-    return {"fp8": 8.0, "mxfp4": 4.25, "nvfp4": 4.5}.get(str(quantized.get("quant_method")), 16.0)
 
 
 def _check(room: Room, dtypes: Sequence[str], contexts: Sequence[int], reach: int) -> None:

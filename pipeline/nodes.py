@@ -97,7 +97,7 @@ def read(state: QuestionState, around: Surroundings) -> QuestionState:
         collection = around.collection
         reading = read_chunks(
             state["found"].hits, question, decision.prompt_tokens, source.count_tokens, source.prompt_tokens,
-            lambda passage: section_passage(passage, collection.chunks_of(passage.document.id)),
+            lambda passage: section_passage(passage, collection.section_chunks(passage.document.id, passage.start)),
         )  # fmt: skip
     else:
         by_id = {hit.document.id: hit.document for hit in state["found"].documents}

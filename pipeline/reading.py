@@ -181,25 +181,16 @@ def _within(passage: Passage, other: Passage) -> bool:
 
 
 def section_passage(passage: Passage, chunks: Sequence[Chunk]) -> Passage | None:
-    """The run of a document's chunks around a passage that have its section; None where it has no section."""
-    if not passage.section:
+    """A passage widened to its section, whose chunks are given in order; None for none."""
+    if not chunks:
         return None
-    at = next((i for i, chunk in enumerate(chunks) if chunk.start <= passage.start < chunk.end), None)
-    if at is None:
-        return None
-    first = last = at
-    while first > 0 and chunks[first - 1].section == passage.section:
-        first -= 1
-    while last + 1 < len(chunks) and chunks[last + 1].section == passage.section:
-        last += 1
-    run = chunks[first : last + 1]
     return replace(
         passage,
-        start=run[0].start,
-        end=run[-1].end,
-        text="".join(chunk.text for chunk in run),
-        first_page=run[0].first_page,
-        last_page=run[-1].last_page,
+        start=chunks[0].start,
+        end=chunks[-1].end,
+        text="".join(chunk.text for chunk in chunks),
+        first_page=chunks[0].first_page,
+        last_page=chunks[-1].last_page,
     )
 
 
@@ -215,17 +206,22 @@ class Prefix:
 def prefix_that_fits(text: str, headings: Sequence[Heading], tokens: int, count_text: CountText) -> Prefix | None:
     """The longest run of whole sections from a document's beginning that has at most `tokens`; None for none.
 
-    What stands before the first heading belongs to it.
+    What stands before the first heading belongs to it. Sections are counted one by one and no further than they fit,
+    because documents are long and prompts short; the run is counted once more as a whole.
     """
     ends = [*(heading.start for heading in headings[1:]), len(text)] if headings else []
-    low, high = 0, len(ends)
-    while low < high:  # more sections never have fewer tokens
-        middle = (low + high + 1) // 2
-        if count_text(text[: ends[middle - 1]]) <= tokens:
-            low = middle
-        else:
-            high = middle - 1
-    return Prefix(headings[low - 1].title, ends[low - 1], count_text(text[: ends[low - 1]])) if low else None
+    used = fitting = start = 0
+    for end in ends:
+        used += count_text(text[start:end])
+        if used > tokens:
+            break
+        fitting, start = fitting + 1, end
+    while fitting:
+        end = ends[fitting - 1]
+        if (exact := count_text(text[:end])) <= tokens:
+            return Prefix(headings[fitting - 1].title, end, exact)
+        fitting -= 1
+    return None
 
 
 def _in_document_order(passages: Sequence[Passage]) -> list[Passage]:

@@ -73,7 +73,7 @@ def rotary(config: Mapping[str, Any]) -> Rotary:
     inner = text_config(config)
     base = rope_theta(config)
     if base is None:
-        raise ModelDamagedError("the model's config has no rope_theta: its positions do not turn", "use another model")
+        raise ModelDamagedError("the model's config has no rope_theta", "use another model")
     if base <= 1:
         raise ModelDamagedError(f"the model's config has rope_theta = {base:g}, which must be over 1", CORRECT)
     share = rope_parameters(config).get("partial_rotary_factor", inner.get("partial_rotary_factor", 1.0))

@@ -1,6 +1,7 @@
 """The collection: opening, its model, removing, trying again, checking, and two processes at once."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,27 @@ def test_a_second_writer_is_refused_until_the_first_is_gone_and_readers_go_on(
         holder.kill()
         holder.wait()
     assert sorted(collection.add([docs], ONE).unchanged) == sorted(FILES)
+
+
+def test_a_section_is_the_run_of_chunks_around_a_place_that_have_it(tmp_path: Path) -> None:
+    filler = "Cells are sold in crates of twelve. " * 60
+    text = f"# Supply\n\n{filler}\n\n## Fees\n\n{filler}\n\n## Term\n\n{filler}\n\n## Fees\n\nOf other things.\n"
+    (tmp_path / "a.md").write_text(text, encoding="utf-8")
+    with closing(Collection.open_or_create(tmp_path / ".fathom", "none")) as collection:
+        collection.add([tmp_path / "a.md"], ONE)
+        (document,) = collection.documents()
+        chunks = collection.chunks_of(document.id)
+        for chunk in chunks:
+            same = [other for other in chunks if other.section == chunk.section]
+            # by brute force: those with no chunk of another section between them and this one
+            around = []
+            for other in same:
+                first, last = sorted((other.ordinal, chunk.ordinal))
+                if all(between.section == chunk.section for between in chunks[first:last]):
+                    around.append(other)
+            assert collection.section_chunks(document.id, chunk.start) == (around if chunk.section else [])
+        found = [collection.section_chunks(document.id, chunk.start) for chunk in chunks]
+        runs = {run[0].ordinal: run for run in found if run}.values()
+        assert [run[0].section for run in runs] == ["Fees", "Term", "Fees"]
+        assert [len(run) > 1 for run in runs] == [True, True, False]
+        assert collection.section_chunks(document.id, len(text) + 5) == []

@@ -9,7 +9,7 @@ import pytest
 from engine.cost import Ceilings
 from engine.devices import RESERVE_BYTES, device
 from engine.errors import ContextError, ModelDamagedError
-from pipeline.capacity import COMPARED, Capacity, Room, capacity, weight_bytes
+from pipeline.capacity import COMPARED, Capacity, Room, capacity
 from pipeline.capacity_report import capacity_lines, capacity_plot
 from pipeline.errors import ConfigError
 from tests.pipeline.commands import run
@@ -64,33 +64,6 @@ def test_gpus_share_weights_and_heads() -> None:
     assert [row.bytes_per_token for row in two.rows] == [row.bytes_per_token // 2 for row in one.rows]
 
 
-def test_the_weights_are_those_of_the_files_where_there_are_any(tmp_path: Path) -> None:
-    assert weight_bytes(TINY, tmp_path) == 70_144
-    (tmp_path / "a.safetensors").write_bytes(b"x" * 100)
-    (tmp_path / "b.safetensors").write_bytes(b"x" * 23)
-    (tmp_path / "consolidated.safetensors").write_bytes(b"x" * 123)  # the same once more
-    assert weight_bytes(TINY, tmp_path) == 123
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text('{"metadata": {"total_size": 124}}', encoding="utf-8")
-    assert weight_bytes(TINY, tmp_path) == 124
-    index.write_text('{"metadata": {}}', encoding="utf-8")
-    assert weight_bytes(TINY, tmp_path) == 123
-
-
-@pytest.mark.parametrize(
-    ("quantized", "expected"),
-    [
-        (None, 70_144),
-        ({"quant_method": "gptq", "bits": 4}, 17_536),
-        ({"quant_method": "fp8"}, 35_072),
-        ({"quant_method": "mxfp4"}, 18_632),  # 35,072 · 4.25 / 8
-        ({"quant_method": "new"}, 70_144),
-    ],
-)
-def test_without_files_the_weights_have_the_bits_that_the_config_names(quantized: Any, expected: int) -> None:
-    assert weight_bytes({**TINY, "quantization_config": quantized}, None) == expected
-
-
 @pytest.mark.parametrize(
     ("room", "dtypes", "contexts", "error", "said"),
     [
@@ -138,7 +111,7 @@ def test_states_and_shares_are_told() -> None:
         **TINY, "num_hidden_layers": 2, "layer_types": ["mamba", "full_attention"], "mamba_expand": 2,
         "mamba_d_state": 16, "mamba_d_conv": 4,
     }  # fmt: skip
-    with pytest.raises(ContextError, match="known by its files alone"):
+    with pytest.raises(ModelDamagedError, match="known by its files alone"):
         capacity("m", mixed, _h200())
     assert "2 × H200" in _lines(capacity("m", LLAMA_8B, _h200(gpus=2)))
 

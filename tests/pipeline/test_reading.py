@@ -136,7 +136,12 @@ def test_room_that_is_left_widens_the_best_chunk_to_its_section() -> None:
 
     def read(room: int) -> list[str]:
         found = read_chunks(
-            hits, QUESTION, OVERHEAD + room, count_text, count_prompt, lambda p: section_passage(p, chunks)
+            hits,
+            QUESTION,
+            OVERHEAD + room,
+            count_text,
+            count_prompt,
+            lambda of: section_passage(of, [chunk for chunk in chunks if chunk.section == of.section]),
         )
         assert found.left_out == ()
         return [item.text for item in found.passages]
@@ -161,10 +166,16 @@ def test_chunks_with_the_same_words_are_read_once() -> None:
     assert reading.left_out == ("d2.md › Costs: the words of d1.md › Fees",)
 
 
-def test_a_chunk_without_a_section_or_of_another_text_is_not_widened() -> None:
-    chunk = Chunk(1, 1, 0, 10, 20, "x" * 10, "Fees", "", 1, 1)
-    assert section_passage(Passage(document(), 10, 20, "x" * 10, "", "", None, None, 1.0), [chunk]) is None
-    assert section_passage(Passage(document(), 30, 40, "x" * 10, "Fees", "", None, None, 1.0), [chunk]) is None
+def test_a_passage_without_a_section_is_not_widened() -> None:
+    assert section_passage(Passage(document(), 10, 20, "x" * 10, "", "", None, None, 1.0), []) is None
+
+
+def test_a_section_has_the_pages_of_its_chunks() -> None:
+    chunks = [Chunk(n, 1, n, 10 * n, 10 * n + 10, str(n) * 10, "Fees", "", n, n + 1) for n in (1, 2, 3)]
+    wide = section_passage(Passage(document(), 20, 30, "2" * 10, "Fees", "", 2, 3, 0.5), chunks)
+    assert wide is not None
+    assert (wide.start, wide.end, wide.text) == (10, 40, "1" * 10 + "2" * 10 + "3" * 10)
+    assert (wide.first_page, wide.last_page, wide.score) == (1, 4, 0.5)
 
 
 @given(_CHUNKS)

@@ -7,23 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.budget import Budget, Limit, LimitName
 from pipeline.errors import BudgetError
 from pipeline.question_kind import QuestionKind
-from pipeline.router import (
-    Candidate,
-    CandidateReading,
-    Costs,
-    ModelStrength,
-    Requested,
-    Route,
-    Signals,
-    decide,
-    escalate,
-    strength_of,
-)
-
-OVERHEAD = 100
+from pipeline.router import ModelStrength, Requested, Route, Signals, decide, escalate
+from tests.pipeline.routing import OVERHEAD, budget_of, candidates_of, signals_of
 
 
 @dataclass(frozen=True)
@@ -147,26 +134,11 @@ def test_the_table_is_long_enough_and_meets_every_kind_and_strength() -> None:
     assert {case.strength for case in TABLE.values()} == set(ModelStrength)
 
 
-def _budget(hard: int, soft: int | None) -> Budget:
-    limits = [Limit(LimitName.KV_CACHE, hard, "the cache", hard=True)]
-    if soft is not None:
-        limits.append(Limit(LimitName.RELIABLE_LENGTH, soft, "a guess", hard=False))
-    return Budget(tuple(limits), 0)
-
-
-def _candidates(sizes: tuple[int, ...]) -> list[Candidate]:
-    return [Candidate(id, f"d{id}.md", size) for id, size in enumerate(sizes, 1)]
-
-
-def _signals(kind: QuestionKind | None, strength: ModelStrength = LARGE) -> Signals:
-    return Signals(kind or LOOKUP, 0.9 if kind else 0.2, 2, 0.5, strength)
-
-
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_the_table(case: Case) -> None:
     decision = decide(
-        case.requested, _candidates(case.sizes), OVERHEAD, _budget(case.hard, case.soft), case.chunk_tokens,
-        _signals(case.kind, case.strength),
+        case.requested, candidates_of(case.sizes), OVERHEAD, budget_of(case.hard, case.soft), case.chunk_tokens,
+        signals_of(case.kind, case.strength),
     )  # fmt: skip
     found = (decision.route, decision.requested, decision.prompt_tokens, decision.documents, len(decision.left_out))
     assert found == (case.route, case.requested, case.prompt_tokens, case.documents, case.left_out)
@@ -176,92 +148,30 @@ def test_the_table(case: Case) -> None:
 def test_a_kind_that_is_hardly_likelier_than_chance_says_nothing() -> None:
     for probability, route in ((0.29, C), (0.3, N)):
         signals = Signals(COMPARE, probability, strength=LARGE)
-        assert decide("auto", _candidates((500,)), OVERHEAD, _budget(K, None), 300, signals).route is route
-
-
-def test_both_readings_are_told_with_what_they_cost() -> None:
-    costs = Costs(lambda tokens: tokens / 100, 2048)
-    decision = decide("auto", _candidates((500, 600)), OVERHEAD, _budget(K, None), 300, _signals(COMPARE), costs)
-    assert decision.readings == (
-        CandidateReading(N, 1, 600, 6.0, 600 * 2048, True),
-        CandidateReading(C, 0, 400, 4.0, 400 * 2048, True),
-    )
-    nothing = decide("auto", _candidates((5000, 600)), OVERHEAD, _budget(400, None), 300, _signals(COMPARE))
-    assert nothing.readings == (
-        CandidateReading(N, 2, 5700, None, None, False),
-        CandidateReading(C, 0, 400, None, None, True),
-    )
-    assert decision.limits == _budget(K, None).limits
-    assert decision.signals == _signals(COMPARE)
-
-
-@pytest.mark.parametrize(
-    ("requested", "sizes", "hard", "soft", "documents"),
-    [
-        ("auto", (500,), K, None, (1,)),
-        ("auto", (500, 500), K, None, (1,)),  # as many as fit
-        ("auto", (950,), K, None, None),
-        ("auto", (950, 30), K, None, None),  # never without the best
-        ("auto", (500,), K, 599, None),  # soft limits hold too
-        ("auto", (500,), K, 600, (1,)),
-        ("auto", (), K, None, None),
-        ("chunked", (500,), K, None, None),  # passages were what was asked for
-    ],
-)
-def test_passages_without_the_answer_lead_to_the_same_documents_whole(
-    requested: Requested, sizes: tuple[int, ...], hard: int, soft: int | None, documents: tuple[int, ...] | None
-) -> None:
-    budget = _budget(hard, soft)
-    tried = decide(requested, _candidates(sizes), OVERHEAD, budget, 300, _signals(LOOKUP))
-    found = escalate(_candidates(sizes), OVERHEAD, budget, tried)
-    assert (found.documents if found else None) == documents
-    if found:
-        assert (found.route, found.escalated, found.requested) == (N, True, "auto")
-        assert "did not hold the answer" in found.reasons[0]
-        assert escalate(_candidates(sizes), OVERHEAD, budget, found) is None  # once
-
-
-def test_whole_reading_does_not_lead_to_whole_reading() -> None:
-    whole = decide("auto", _candidates((500,)), OVERHEAD, _budget(K, None), 300, _signals(COMPARE))
-    assert escalate(_candidates((500,)), OVERHEAD, _budget(K, None), whole) is None
-
-
-@pytest.mark.parametrize(
-    ("parameters", "strength"),
-    [
-        (None, UNKNOWN),
-        (135_000_000, SMALL),
-        (3_999_999_999, SMALL),
-        (4_000_000_000, MEDIUM),
-        (19_999_999_999, MEDIUM),
-        (20_000_000_000, LARGE),
-    ],
-)
-def test_a_models_strength_is_by_its_parameters(parameters: int | None, strength: ModelStrength) -> None:
-    assert strength_of(parameters) is strength
+        assert decide("auto", candidates_of((500,)), OVERHEAD, budget_of(K, None), 300, signals).route is route
 
 
 def test_reasons_tell_of_a_soft_limit_only_where_it_is_passed() -> None:
-    assert len(decide("native", _candidates((500,)), OVERHEAD, _budget(1000, 600), 300).reasons) == 1
-    assert len(decide("native", _candidates((501,)), OVERHEAD, _budget(1000, 600), 300).reasons) == 2
+    assert len(decide("native", candidates_of((500,)), OVERHEAD, budget_of(1000, 600), 300).reasons) == 1
+    assert len(decide("native", candidates_of((501,)), OVERHEAD, budget_of(1000, 600), 300).reasons) == 2
 
 
 def test_what_is_left_out_is_named_with_its_size() -> None:
-    decision = decide("native", _candidates((500, 700)), OVERHEAD, _budget(1000, None), 300)
+    decision = decide("native", candidates_of((500, 700)), OVERHEAD, budget_of(1000, None), 300)
     assert decision.left_out == ("d2.md: 700 tokens do not fit beside the 600 already taken",)
 
 
 @pytest.mark.parametrize("requested", ["auto", "chunked"])
 def test_a_question_without_room_for_one_token_of_reading_is_an_error(requested: Requested) -> None:
     with pytest.raises(BudgetError, match="need 100 tokens, and the budget is 100") as caught:
-        decide(requested, _candidates((900,)), OVERHEAD, _budget(100, None), 300)
+        decide(requested, candidates_of((900,)), OVERHEAD, budget_of(100, None), 300)
     assert "shorter question" in caught.value.hint
 
 
 @pytest.mark.parametrize(("sizes", "says"), [((901, 950), "d1.md has 901 tokens"), ((), "there is no document")])
 def test_a_native_route_that_nothing_fits_is_an_error(sizes: tuple[int, ...], says: str) -> None:
     with pytest.raises(BudgetError, match=f"no whole document fits: {says}, and the budget is 900") as caught:
-        decide("native", _candidates(sizes), OVERHEAD, _budget(1000, None), 300)
+        decide("native", candidates_of(sizes), OVERHEAD, budget_of(1000, None), 300)
     assert "--route chunked" in caught.value.hint
 
 
@@ -285,9 +195,9 @@ def test_every_route_fits_the_limits_that_it_must_obey(
     kind: QuestionKind,
     strength: ModelStrength,
 ) -> None:
-    candidates, budget = _candidates(sizes), _budget(hard, soft)
+    candidates, budget = candidates_of(sizes), budget_of(hard, soft)
     try:
-        decision = decide(requested, candidates, overhead, budget, chunk_tokens, _signals(kind, strength))
+        decision = decide(requested, candidates, overhead, budget, chunk_tokens, signals_of(kind, strength))
     except BudgetError:
         assert hard <= overhead or (requested == "native" and all(overhead + size > hard for size in sizes))
         return
