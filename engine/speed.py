@@ -4,13 +4,16 @@ import hashlib
 import json
 import math
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-KEPT = 48  # newest observations
+KEPT = 8  # newest observations of lengths between two powers of two
 MIN_TOKENS = 64  # shorter prompts measure overhead
 
 
@@ -23,25 +26,33 @@ class Observation:
 
 
 def predict_seconds(observations: Sequence[Observation], tokens: int) -> float | None:
-    """Seconds of prefill for a prompt, by least squares on a·n + b·n², a and b not negative; None without data.
+    """Seconds of prefill for a prompt, by least squares of relative errors on c + a·n + b·n², none of them negative;
+    None without data.
 
-    The quadratic term is attention's; with a single length measured the speed is taken as constant.
+    The constant is what any request takes, the quadratic term attention's. It needs three lengths to tell them all
+    apart: with two the constant is left out, with one the speed is taken as constant.
     """
     if not observations:
         return None
     n = np.array([item.tokens for item in observations], dtype=float)
     t = np.array([item.seconds for item in observations], dtype=float)
-    # Relative errors count, so that short prompts are predicted as well as long ones.
-    linear = float(np.mean(t / n))
-    if len(set(n.tolist())) > 1:
-        design = np.stack([np.ones_like(n), n], axis=1)  # t/n = a + b·n
-        (a, b), *_ = np.linalg.lstsq(design, t / n, rcond=None)
-        if a > 0 and b > 0:
-            return float(a * tokens + b * tokens**2)
-        if a <= 0:
-            b_only = float(np.sum(t) / np.sum(n * n))
-            return b_only * tokens**2
-    return linear * tokens
+    powers = {1: (1,), 2: (1, 2)}.get(len(set(n.tolist())), (0, 1, 2))
+    scale = float(n.max())  # powers of numbers around 1 are told apart better
+    columns = {power: (n / scale) ** power / t for power in powers}
+    choices = [chosen for size in range(1, len(powers) + 1) for chosen in combinations(powers, size)]
+    fits = [fit for chosen in choices if (fit := _fit(columns, chosen)) is not None]
+    _, factors = min(fits, key=lambda fit: fit[0])
+    return float(sum(factor * (tokens / scale) ** power for power, factor in factors.items()))
+
+
+def _fit(columns: dict[int, NDArray[np.float64]], chosen: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:
+    """The squares of relative errors with these powers alone, and their factors; None where one is negative."""
+    design = np.stack([columns[power] for power in chosen], axis=1)
+    factors, *_ = np.linalg.lstsq(design, np.ones(len(design)), rcond=None)
+    if (factors < 0).any():
+        return None
+    error = float(np.sum((design @ factors - 1) ** 2))
+    return error, dict(zip(chosen, factors.tolist(), strict=True))
 
 
 class SpeedProfile:
@@ -64,7 +75,7 @@ class SpeedProfile:
         """Adds an observation; prompts under MIN_TOKENS are not taken."""
         if tokens < MIN_TOKENS or seconds <= 0:
             return
-        rows = [*self.observations(), Observation(tokens, seconds)][-KEPT:]
+        rows = _newest([*self.observations(), Observation(tokens, seconds)])
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(f".{os.getpid()}.part")
         content = {"label": self.label, "observations": [asdict(row) for row in rows]}
@@ -74,3 +85,15 @@ class SpeedProfile:
     def predict(self, tokens: int) -> float | None:
         """Seconds to the first token of a prompt, or None where nothing was measured."""
         return predict_seconds(self.observations(), tokens)
+
+
+def _newest(rows: Sequence[Observation]) -> list[Observation]:
+    """The newest KEPT of each octave of lengths, oldest first: many short prompts do not crowd out a long one."""
+    seen: defaultdict[int, int] = defaultdict(int)
+    kept = []
+    for row in reversed(rows):
+        octave = row.tokens.bit_length()
+        seen[octave] += 1
+        if seen[octave] <= KEPT:
+            kept.append(row)
+    return kept[::-1]

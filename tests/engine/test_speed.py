@@ -1,4 +1,4 @@
-"""Predicted prefill times: hand arithmetic, NumPy's polyfit, and the smallest error among all fits allowed."""
+"""Predicted prefill times: hand arithmetic, SciPy's nonnegative least squares, the smallest error of all allowed."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
 from engine.speed import KEPT, MIN_TOKENS, Observation, SpeedProfile, predict_seconds
 
@@ -15,18 +16,15 @@ _OBSERVATIONS = st.lists(
 )
 
 
-def _loss(observations: list[Observation], a: float, b: float) -> float:
-    """Squares of seconds a token: Σ (t/n − a − b·n)²."""
-    return sum((item.seconds / item.tokens - a - b * item.tokens) ** 2 for item in observations)
+def _loss(observations: list[Observation], c: float, a: float, b: float) -> float:
+    """Squares of relative errors: Σ ((c + a·n + b·n²)/t − 1)²."""
+    return sum(((c + a * item.tokens + b * item.tokens**2) / item.seconds - 1) ** 2 for item in observations)
 
 
-def _fit(observations: list[Observation]) -> tuple[float, float]:
-    """a and b of a·n + b·n², from the predictions p(1) = a + b and p(2) = 2a + 4b."""
-    one, two = predict_seconds(observations, 1), predict_seconds(observations, 2)
-    assert one is not None
-    assert two is not None
-    b = (two - 2 * one) / 2
-    return one - b, b
+def _fitted(observations: list[Observation]) -> float:
+    """The loss of the predictions themselves."""
+    found = [predict_seconds(observations, item.tokens) or 0.0 for item in observations]
+    return sum((p / item.seconds - 1) ** 2 for p, item in zip(found, observations, strict=True))
 
 
 def test_without_observations_nothing_is_predicted() -> None:
@@ -34,41 +32,47 @@ def test_without_observations_nothing_is_predicted() -> None:
 
 
 def test_one_length_gives_a_constant_speed() -> None:
-    # 1.0 s and 3.0 s for 1000 tokens: 2 ms a token on average
-    assert predict_seconds([Observation(1000, 1.0), Observation(1000, 3.0)], 500) == pytest.approx(1.0)
+    # 1.0 s and 3.0 s for 1000 tokens: (1000/1 + 1000/3) / (1000² + 333.3²) = 1.2 ms a token
+    assert predict_seconds([Observation(1000, 1.0), Observation(1000, 3.0)], 500) == pytest.approx(0.6)
 
 
-def test_a_quadratic_is_found_again() -> None:
+def test_two_lengths_give_a_quadratic_without_a_constant() -> None:
     # t = 0.001·n + 10⁻⁶·n²: 1000 → 1 + 1 = 2, 2000 → 2 + 4 = 6, so 4000 → 4 + 16 = 20
     assert predict_seconds([Observation(1000, 2.0), Observation(2000, 6.0)], 4000) == pytest.approx(20.0)
 
 
+def test_three_lengths_tell_the_constant_too() -> None:
+    # t = 0.5 + 0.001·n + 10⁻⁶·n²
+    observations = [Observation(n, 0.5 + 0.001 * n + 1e-6 * n * n) for n in (100, 1000, 2000)]
+    assert predict_seconds(observations, 4000) == pytest.approx(20.5)
+    assert predict_seconds(observations, 500) == pytest.approx(1.25)
+
+
 def test_steeper_than_a_quadratic_is_taken_as_one() -> None:
-    # t/n = 1 ms, 4 ms: the line meets 0 at a < 0, so a = 0 and b = (1 + 8) / (1000² + 2000²) = 1.8·10⁻⁶
-    assert predict_seconds([Observation(1000, 1.0), Observation(2000, 8.0)], 1000) == pytest.approx(1.8)
+    # a would be negative: b = (10⁶/1 + 4·10⁶/8) / (10¹² + 0.25·10¹²) = 1.2·10⁻⁶
+    assert predict_seconds([Observation(1000, 1.0), Observation(2000, 8.0)], 1000) == pytest.approx(1.2)
 
 
 def test_flatter_than_a_line_is_taken_as_one() -> None:
-    # t/n = 2 ms, 1 ms falls, so b = 0 and a = 1.5 ms
-    assert predict_seconds([Observation(1000, 2.0), Observation(2000, 2.0)], 3000) == pytest.approx(4.5)
+    # b would be negative: a = (1000/2 + 2000/2) / (500² + 1000²) = 1.2 ms
+    assert predict_seconds([Observation(1000, 2.0), Observation(2000, 2.0)], 3000) == pytest.approx(3.6)
 
 
-@given(st.floats(1e-4, 1e-2), st.floats(1e-8, 1e-6), st.lists(st.integers(64, 32768), min_size=3, unique=True))
-def test_predictions_equal_polyfit_where_both_terms_are_positive(a: float, b: float, lengths: list[int]) -> None:
-    # a pattern of 1% above and below the curve
-    observations = [Observation(n, (a * n + b * n * n) * (1.01 if i % 2 else 0.99)) for i, n in enumerate(lengths)]
-    slope, intercept = np.polyfit(lengths, [item.seconds / item.tokens for item in observations], 1)
-    if slope > 1e-12 and intercept > 1e-9:
-        assert predict_seconds(observations, 5000) == pytest.approx(intercept * 5000 + slope * 5000**2, rel=1e-6)
+@given(_OBSERVATIONS)
+def test_the_fit_is_that_of_scipys_nonnegative_least_squares(observations: list[Observation]) -> None:
+    lengths = len({item.tokens for item in observations})
+    powers = {1: (1,), 2: (1, 2)}.get(lengths, (0, 1, 2))
+    design = np.array([[(item.tokens / 32768) ** power / item.seconds for power in powers] for item in observations])
+    _, norm = nnls(design, np.ones(len(observations)))
+    assert _fitted(observations) == pytest.approx(norm**2, rel=1e-6, abs=1e-9)
 
 
-@given(_OBSERVATIONS, st.floats(0, 1), st.floats(0, 1e-3))
-def test_no_other_allowed_fit_has_a_smaller_error(observations: list[Observation], a: float, b: float) -> None:
-    found = _fit(observations)
-    least = _loss(observations, *found)
-    for other in ((a, b), (a, 0.0), (0.0, b), (found[0] * 1.01, found[1]), (found[0], found[1] * 0.99)):
-        if len({item.tokens for item in observations}) > 1 or other[1] == 0:
-            assert least <= _loss(observations, *other) + 1e-9
+@given(_OBSERVATIONS, st.floats(0, 1), st.floats(0, 1e-3), st.floats(0, 1e-6))
+def test_no_other_allowed_fit_has_a_smaller_error(
+    observations: list[Observation], c: float, a: float, b: float
+) -> None:
+    lengths = len({item.tokens for item in observations})
+    assert _fitted(observations) <= _loss(observations, c if lengths > 2 else 0.0, a, b if lengths > 1 else 0.0) + 1e-9
 
 
 @given(_OBSERVATIONS, st.integers(1, 100_000), st.integers(1, 100_000))
@@ -95,11 +99,14 @@ def test_models_devices_and_dtypes_are_kept_apart(tmp_path: Path) -> None:
         assert SpeedProfile(tmp_path, *other).predict(1000) is None
 
 
-def test_the_oldest_observations_go(tmp_path: Path) -> None:
+def test_the_oldest_observations_of_an_octave_go(tmp_path: Path) -> None:
     profile = SpeedProfile(tmp_path, "m", "cpu", "float32")
-    for tokens in range(1000, 1000 + KEPT + 2):
+    profile.record(70_000, 9.0)
+    for tokens in range(1024, 1024 + KEPT + 2):
         profile.record(tokens, 1.0)
-    assert [item.tokens for item in profile.observations()] == list(range(1002, 1002 + KEPT))
+    profile.record(1023, 1.0)
+    kept = [70_000, *range(1026, 1026 + KEPT), 1023]
+    assert [item.tokens for item in profile.observations()] == kept
 
 
 @pytest.mark.parametrize(("tokens", "seconds"), [(MIN_TOKENS - 1, 1.0), (MIN_TOKENS, 0.0), (MIN_TOKENS, -1.0)])

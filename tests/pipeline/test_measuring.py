@@ -14,16 +14,21 @@ from engine.speed import Observation
 from pipeline import measuring
 from pipeline.config import EngineSettings
 from pipeline.engines import speed_profile
-from pipeline.measuring import LENGTHS, pull_and_measure
+from pipeline.measuring import FIRST_TOKENS, PATIENCE_S, TIMES, measured_lengths, pull_and_measure
 
 
 class Reader(FakeEngine):
-    """Reads 100 tokens a second."""
+    """Reads 1,000 tokens a second, and ten times slower what it reads first."""
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[Delta]:
         tokens = self.prompt_tokens(messages)
         self.prompts.append(tuple(messages))
-        yield Delta("", Completion("x", "length", Usage(tokens, 1), Timings(tokens / 100, 0.0)))
+        yield Delta(
+            "",
+            Completion(
+                "x", "length", Usage(tokens, 1), Timings(tokens / (1000 if len(self.prompts) > 1 else 100), 0.0)
+            ),
+        )
 
 
 class Source:
@@ -32,7 +37,7 @@ class Source:
     made: list["Source"]
 
     def __init__(self, settings: EngineSettings, model: ModelFiles) -> None:
-        self.engine = Reader()
+        self.engine = Reader(max_model_tokens=40_000)
         self.needed: list[int] = []
         self.closed = False
         self.made.append(self)
@@ -64,23 +69,43 @@ def settings(tmp_path: Path) -> EngineSettings:
     return EngineSettings(model=str(tmp_path))
 
 
-def test_about_the_set_lengths_are_read_and_kept(settings: EngineSettings, sources: list[Source]) -> None:
+def test_lengths_are_read_as_long_as_it_takes_no_long_time(settings: EngineSettings, sources: list[Source]) -> None:
     said: list[str] = []
     pulled = pull_and_measure(settings, True, said.append)
     (source,) = sources
-    assert [point.tokens for point in pulled.speeds] == pytest.approx(LENGTHS, rel=0.05)
-    assert all(point.seconds == point.tokens / 100 for point in pulled.speeds)
-    assert speed_profile(source.engine.info).predict(1000) == pytest.approx(10.0)
+    lengths = [256, 1024, 4096, 16384]  # the next one would take 33 s
+    assert source.engine.info.max_model_tokens - 64 > PATIENCE_S * 1000
+    assert [point.tokens for point in pulled.speeds] == pytest.approx(lengths, rel=0.15)
+    assert all(point.seconds == point.tokens / 1000 for point in pulled.speeds)
+    assert speed_profile(source.engine.info).predict(1000) == pytest.approx(1.0)
     assert source.closed
-    assert source.needed == [max(LENGTHS) + 64]
-    assert len(said) == 1 + len(LENGTHS)
+    assert source.needed == [0]
+    assert len(said) == 1 + len(lengths)
+    assert len(source.engine.prompts) == 1 + TIMES + 1 + 1 + 1  # short ones are read again
     assert (pulled.model, pulled.folder) == (settings.model, settings.model)
 
 
 def test_no_prompt_begins_like_another(settings: EngineSettings, sources: list[Source]) -> None:
     pull_and_measure(settings, True, lambda _: None)
     texts = [prompt[-1].content for prompt in sources[0].engine.prompts]
-    assert len({text.split("-")[0] for text in texts}) == len(LENGTHS)
+    assert len({text[:8] for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("most", "lengths"),
+    [
+        (0, []),
+        (100, [100]),
+        (256, [256]),
+        (300, [256]),  # not twice nearly the same
+        (8128, [256, 1024, 4096, 8128]),
+        (16384, [256, 1024, 4096, 16384]),
+        (32704, [256, 1024, 4096, 16384, 32704]),
+    ],
+)
+def test_the_lengths_end_with_the_engines_own(most: int, lengths: list[int]) -> None:
+    assert list(measured_lengths(most)) == lengths
+    assert FIRST_TOKENS == 256
 
 
 def test_a_known_speed_is_not_measured_again(settings: EngineSettings, sources: list[Source]) -> None:
