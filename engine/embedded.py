@@ -95,6 +95,7 @@ class EmbeddedEngine:
             "hf_overrides": vllm_overrides(model.config, self._plan),
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
+            "enable_prefix_caching": None if settings.prefix_cache else False,  # None: where vLLM can
             "seed": 0,
         }
         if gpu:

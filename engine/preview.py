@@ -28,7 +28,7 @@ class EmbeddedSettings:
     `needed_tokens` is the longest request of this run: it decides the RoPE scaling. `kv_cache_gib` bounds the KV
     cache on a CPU; on a GPU `gpu_memory_utilization` does. `kv_dtype` "fp8" asks a GPU for centred FP8 pages and
     fathom's attention, which a model that the kernels do not know gets from vLLM instead; a CPU keeps float32.
-    `threads` 0 means all cores.
+    `threads` 0 means all cores. Without `prefix_cache` each prompt is read from its beginning, as measurements want it.
     """
 
     needed_tokens: int
@@ -36,6 +36,7 @@ class EmbeddedSettings:
     gpu_memory_utilization: float = 0.85
     kv_dtype: str = "auto"
     threads: int = 0
+    prefix_cache: bool = True
 
 
 def preview(model: ModelFiles, settings: EmbeddedSettings) -> EngineInfo:

@@ -1,22 +1,21 @@
 """Answers scored: each route's accuracy, tokens and times, Self-Route and auto put together, and the oracle's choice.
 
-Chunked and whole reading are run for every question. What auto and Self-Route would have answered follows from those
-answers, because decoding is greedy: auto's choice is recorded with the question, and "not in the documents" leads on.
+Passages and whole documents are read for every question. What auto and Self-Route would have answered follows from
+those answers: each reading was made by an engine that stretches the model as `ask` would for it, decoding is greedy,
+auto's choice is recorded with the question, and "not in the documents" leads on.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from evals import metrics
 from evals.answer_metrics import chosen_letter, exact_match, f1, number_recall, numeric_match
 from pipeline.prompts import says_not_found
 
-ROUTES = ("chunked", "native", "auto", "self-route")
+ROUTES = ("chunked", "native", "auto", "self-route", "oracle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,25 @@ def score_answer(text: str, gold: str, scorer: str) -> float:
     return f1(text, gold)
 
 
+def joined(records: Iterable[Mapping[str, Any]], answers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Questions with their answers by reading, which `readings` names; the prompts are left behind."""
+    by: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for line in answers:
+        by.setdefault(line["id"], {})[line["reading"]] = line
+    return [
+        {key: value for key, value in record.items() if key != "prompts"}
+        | {"readings": list(record["prompts"]), "answers": by.get(record["id"], {})}
+        for record in records
+    ]
+
+
 def outcomes(records: Iterable[Mapping[str, Any]]) -> list[Outcome]:
-    """All routes of all questions. Raises KeyError for a record without the readings that a route needs."""
-    return [_outcome(record, route) for record in records for route in ROUTES]
+    """All routes of all questions whose readings were all answered."""
+    return [_outcome(record, route) for record in records if _is_answered(record) for route in ROUTES]
+
+
+def _is_answered(record: Mapping[str, Any]) -> bool:
+    return all(name in record["answers"] for name in record["readings"] if "@" not in name)
 
 
 def _outcome(record: Mapping[str, Any], route: str) -> Outcome:
@@ -75,20 +90,26 @@ def _outcome(record: Mapping[str, Any], route: str) -> Outcome:
     seconds = sum(answers[reading]["first_token_s"] for reading in readings)
     seconds += sum(answers[reading]["decode_s"] for reading in readings[:-1])
     return Outcome(
-        record["id"], record["group"], route,
-        score_answer(last["text"], record["gold"], record["scorer"]), exact_match(last["text"], record["gold"]),
+        record["id"], record["group"], route, _score(record, readings[-1]), exact_match(last["text"], record["gold"]),
         tokens, seconds, tuple(readings),
     )  # fmt: skip
+
+
+def _score(record: Mapping[str, Any], reading: str) -> float:
+    return score_answer(record["answers"][reading]["text"], record["gold"], record["scorer"])
 
 
 def _readings(record: Mapping[str, Any], route: str) -> list[str]:
     """The readings that a route makes, in order. Where whole reading cannot be made, passages are all there is."""
     answers, escalation = record["answers"], record["escalation"]
+    native = "native" if "native" in record["readings"] else "chunked"
     if route == "native":
-        return ["native"] if "native" in answers else ["chunked"]
+        return [native]
+    if route == "oracle":
+        return [native if _score(record, native) > _score(record, "chunked") else "chunked"]
     if route == "auto" and record["auto"] == "native":
         return [record["auto_reading"]]
-    refused = says_not_found(answers["chunked"]["text"]) and escalation in answers
+    refused = says_not_found(answers["chunked"]["text"]) and escalation is not None
     return ["chunked", escalation] if route != "chunked" and refused else ["chunked"]
 
 
@@ -108,46 +129,87 @@ def _summary(group: str, route: str, found: Sequence[Outcome]) -> RouteScore:
     )  # fmt: skip
 
 
-def route_accuracy(found: Sequence[Outcome]) -> tuple[float, int]:
-    """The share of questions whose reading under auto scores no less than the better of passages and whole documents,
-    among those where the two differ, and the number of those."""
+@dataclass(frozen=True, slots=True)
+class RouteAccuracy:
+    """Among `questions` on which passages and whole documents differ, the share on which auto's reading scores no less
+    than the better one."""
+
+    share: float
+    questions: int
+
+
+def route_accuracy(found: Sequence[Outcome]) -> RouteAccuracy:
+    """Auto's choices against the oracle's; NaN where the two readings never differ."""
     by = {(item.question, item.route): item for item in found}
-    questions = dict.fromkeys(item.question for item in found)
     right = total = 0
-    for question in questions:
+    for question in dict.fromkeys(item.question for item in found):
         chunked, native, auto = (by[question, route].score for route in ("chunked", "native", "auto"))
         if math.isnan(chunked) or math.isnan(native) or chunked == native:
             continue
         total += 1
         right += auto >= max(chunked, native) - 1e-9
-    return (right / total if total else math.nan), total
+    return RouteAccuracy(right / total if total else math.nan, total)
 
 
-def tables(found: Sequence[Outcome]) -> list[str]:
-    """Markdown."""
+@dataclass(frozen=True, slots=True)
+class VariantScore:
+    """A variant of a reading over the questions that all variants of it were answered for; `gain` is its score less
+    that of the reading itself, question by question."""
+
+    group: str
+    reading: str
+    questions: int
+    accuracy: metrics.Interval
+    gain: metrics.Interval
+    mean_prompt_tokens: float
+
+
+def variants(records: Sequence[Mapping[str, Any]]) -> list[VariantScore]:
+    """Passages of other lengths and orders, and whole documents in other orders, by group and over all."""
+    names = list(dict.fromkeys(name for record in records for name in record["answers"]))
+    found = []
+    for base in ("chunked", "native"):
+        compared = [name for name in names if name == base or name.startswith(f"{base}@")]
+        if len(compared) < 2:
+            continue
+        own = [record for record in records if record["answers"].keys() >= set(compared)]
+        for group in [*dict.fromkeys(record["group"] for record in own), "all"]:
+            within = [record for record in own if group in (record["group"], "all")]
+            found += [_variant(group, name, base, within) for name in compared]
+    return found
+
+
+def _variant(group: str, name: str, base: str, records: Sequence[Mapping[str, Any]]) -> VariantScore:
+    scores, plain = ([_score(record, reading) for record in records] for reading in (name, base))
+    gains = [one - other for one, other in zip(scores, plain, strict=True)]
+    tokens = statistics.mean(record["answers"][name]["prompt_tokens"] for record in records)
+    return VariantScore(group, name, len(records), metrics.bootstrap(scores), metrics.bootstrap(gains), tokens)
+
+
+def report(found: Sequence[Outcome], compared: Sequence[VariantScore]) -> list[str]:
+    """Markdown: the routes, auto against the oracle, and the variants of readings."""
     lines = ["| set | route | questions | accuracy | exact | prompt tokens, mean | first token, s | read whole |"]
     lines.append("|" + " --- |" * 8)
-    for item in summarise(found):
-        near = f"{item.accuracy.mean:.3f} ({item.accuracy.low:.3f}–{item.accuracy.high:.3f})"
+    for item in summarise(found) if found else ():
         lines.append(
-            f"| {item.group} | {item.route} | {item.questions} | {near} | {item.exact:.3f} "
+            f"| {item.group} | {item.route} | {item.questions} | {_interval(item.accuracy)} | {item.exact:.3f} "
             f"| {item.mean_prompt_tokens:,.0f} | {item.median_first_token_s:.2f} | {item.read_whole:.0%} |"
         )
-    share, total = route_accuracy(found)
+    right = route_accuracy(found)
     lines += [
         "",
-        f"Of {total} questions on which the two readings differ, auto has the better one's score on {share:.1%}.",
+        f"Of {right.questions} questions on which the two readings differ, auto has the better one's score on "
+        f"{right.share:.1%}.",
     ]
+    if compared:
+        lines += ["", "| set | reading | questions | accuracy | gain | prompt tokens, mean |", "|" + " --- |" * 6]
+    for variant in compared:
+        lines.append(
+            f"| {variant.group} | {variant.reading} | {variant.questions} | {_interval(variant.accuracy)} "
+            f"| {_interval(variant.gain)} | {variant.mean_prompt_tokens:,.0f} |"
+        )
     return lines
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Records of a JSON-lines file. Raises ValueError naming the line that is none."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path}:{number} is no JSON: {error}") from error
-        found.append(record)
-    return found
+def _interval(found: metrics.Interval) -> str:
+    return f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"

@@ -12,7 +12,7 @@ from engine.speed import Observation, SpeedProfile
 from .config import EngineSettings
 from .engines import EmbeddedSource, speed_profile
 
-FIRST_TOKENS, STEP = 256, 4  # lengths that are read: each four times the one before, up to the engine's own
+FIRST_TOKENS, STEP = 256, 2  # lengths that are read: each twice the one before, up to the engine's own
 MARGIN_TOKENS = 64  # of the engine's length, for the chat template and the answer
 PATIENCE_S = 20.0  # longer readings are left to extrapolation
 BRIEF_S, TIMES = 1.0, 3  # readings as brief as this are repeated, and their median counts
@@ -70,9 +70,9 @@ def reading_seconds(engine: Engine, tokens: int) -> Observation:
 
 def measured_lengths(most: int) -> Iterator[int]:
     """Lengths from FIRST_TOKENS to the engine's own, each STEP times the one before but the last."""
-    length = FIRST_TOKENS
+    length, last = FIRST_TOKENS, 0
     while length < most:
         yield length
-        length *= STEP
-    if length // STEP * 1.5 < most:
+        length, last = length * STEP, length
+    if last * 1.5 < most:
         yield most

@@ -8,6 +8,7 @@ two of those lengths are read, each several times, and the median is compared wi
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +26,6 @@ from engine.speed import SpeedProfile
 from evals.context import run_context
 from pipeline.measuring import measure_speed, reading_seconds
 
-PARTS = (1 / 3, 2 / 3)  # of the way between two lengths, in logarithms
 GOAL = 0.2  # how far a prediction may be off
 
 
@@ -45,8 +45,8 @@ class Predicted:
 
 
 def between(lengths: Sequence[int]) -> list[int]:
-    """Lengths between each two neighbours."""
-    return [round(low * (high / low) ** part) for low, high in pairwise(sorted(set(lengths))) for part in PARTS]
+    """The geometric means of neighbouring lengths."""
+    return [round(math.sqrt(low * high)) for low, high in pairwise(sorted(set(lengths)))]
 
 
 def compared(engine: Engine, profile: SpeedProfile, times: int) -> list[Predicted]:

@@ -1,76 +1,36 @@
 """Questions with gold answers over long documents: passages, whole documents, auto and Self-Route side by side.
 
-    python -m evals.tasks.qa prepare DATA PROMPTS --model FOLDER [--sets …] [--questions 60] [--collections FOLDER]
-    python -m evals.tasks.qa answer PROMPTS ANSWERS --model FOLDER
-    python -m evals.tasks.qa score ANSWERS [--json FILE]
+    python -m evals.tasks.qa prepare DATA PROMPTS --model MODEL [--sets …] [--questions 60] [--collections FOLDER]
+                                     [--variants]
+    python -m evals.tasks.qa answer PROMPTS ANSWERS --model MODEL [--readings chunked,native,whole]
+    python -m evals.tasks.qa score PROMPTS ANSWERS [--json FILE]
 
 DATA is a folder with `kgrag_sec10q`, `financebench` and `leval_subset`. `prepare` needs no GPU: it retrieves, decides
 and packs for every question, for an engine of the model on a GPU with a 16-bit cache. `answer` reads the prompts with
-the embedded engine, one at a time, and goes on where it was when it is called again. `score` needs the answers alone.
+the embedded engine, one at a time, and goes on where it was when it is called again; its prefix cache is off, so that
+each time to the first token is that of a question asked alone. `score` needs no model.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
 
-from engine.base import Engine, EngineInfo, Message, Sampling, complete
+from engine.base import Engine
 from engine.embedded import EmbeddedEngine
 from engine.models import ModelFiles, cache_folder, locate
-from engine.preview import EmbeddedSettings, bytes_per_token, parameter_count
-from engine.rope.context import plan_context, reach_tokens
-from engine.tokenizer import ChatTokenizer
+from engine.preview import EmbeddedSettings
 from evals.context import run_context
-from evals.qa_scores import outcomes, read_records, route_accuracy, summarise, tables
+from evals.qa_answers import answer, read_records
+from evals.qa_prompts import PlannedSource, Planner, prepared
+from evals.qa_scores import joined, outcomes, report, route_accuracy, summarise, variants
 from evals.qa_sets import SETS, QaQuestion, sampled
 from indexes.collection import Collection
-from pipeline import nodes
-from pipeline.config import Config, ReadingSettings, RouterSettings
-from pipeline.errors import BudgetError
-from pipeline.prompts import answer_messages
-from pipeline.reading import Reading
-from pipeline.router import Requested, Route
-from pipeline.state import Listener, QuestionState, Surroundings
-
-ANSWER_TOKENS = 160
-KV_TOKENS = 2_000_000  # of a 16-bit cache of a small model on an H100 or H200; the model's length binds before it
-
-
-class PlannedSource:
-    """An engine source that previews a GPU's engine and never starts one."""
-
-    def __init__(self, model: ModelFiles) -> None:
-        self._model = model
-        self._tokenizer = ChatTokenizer(model.folder)
-
-    def preview(self, needed_tokens: int) -> EngineInfo:
-        plan = plan_context(self._model.config, min(needed_tokens, reach_tokens(self._model.config)))
-        return EngineInfo(
-            self._model.name, "planned", "GPU", plan.max_model_tokens, plan.native_tokens, dtype="bfloat16",
-            kv_dtype="bfloat16", kv_tokens=KV_TOKENS, kv_block_tokens=16,
-            kv_bytes_per_token=bytes_per_token(self._model, "bfloat16"), rope=plan.scaling,
-            parameters=parameter_count(self._model),
-        )  # fmt: skip
-
-    def count_tokens(self, text: str) -> int:
-        return self._tokenizer.count(text)
-
-    def prompt_tokens(self, messages: Sequence[Message]) -> int:
-        return len(self._tokenizer.render(messages))
-
-    def free_kv_tokens(self) -> int | None:
-        return None
-
-    def start(self, needed_tokens: int, on_stage: Any) -> Engine:
-        raise RuntimeError("a planned engine does not start")
-
-    def close(self) -> None:
-        pass
 
 
 def main() -> None:
@@ -84,118 +44,74 @@ def main() -> None:
     prepare_step.add_argument("--sets", default=",".join(SETS))
     prepare_step.add_argument("--questions", type=int, default=60, help="of each set, drawn at random")
     prepare_step.add_argument("--collections", type=Path, help="keeps the indexes for the next time")
+    prepare_step.add_argument("--variants", action="store_true", help="passages of other lengths, other orders")
     answer_step = steps.add_parser("answer")
     answer_step.add_argument("prompts", type=Path)
     answer_step.add_argument("answers", type=Path)
     answer_step.add_argument("--model", required=True)
+    answer_step.add_argument("--readings", default="*", help="patterns, such as chunked,native,whole or chunked@*")
+    answer_step.add_argument("--sets", default=",".join(SETS))
+    answer_step.add_argument("--gpu-memory-utilization", type=float, default=0.85)
     score_step = steps.add_parser("score")
-    score_step.add_argument("answers", type=Path)
+    score_step.add_argument("prompts", type=Path)
+    score_step.add_argument("answers", type=Path, nargs="+")
     score_step.add_argument("--commit")
     score_step.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    names = getattr(arguments, "sets", "").split(",")
+    if arguments.step != "score" and (unknown := set(names) - SETS.keys()):
+        parser.error(f"there is no set {sorted(unknown)[0]!r}: {', '.join(SETS)}")
     if arguments.step == "prepare":
-        names = arguments.sets.split(",")
-        if unknown := set(names) - SETS.keys():
-            parser.error(f"there is no set {sorted(unknown)[0]!r}: {', '.join(SETS)}")
-        questions = [item for name in names for item in sampled(SETS[name](arguments.data), arguments.questions)]
-        prepare(questions, locate(arguments.model), arguments.prompts, arguments.collections)
+        drawn = [sampled(SETS[name](arguments.data), arguments.questions) for name in names]
+        prepare(_in_turn(drawn), locate(arguments.model), arguments.prompts, arguments.collections, arguments.variants)
     elif arguments.step == "answer":
         model = locate(arguments.model)
-        answer(read_records(arguments.prompts), arguments.answers, lambda needed: _embedded(model, needed))
+        records = [record for record in read_records(arguments.prompts) if record["group"] in names]
+        share = arguments.gpu_memory_utilization
+        answer(
+            records, arguments.answers, lambda needed: _embedded(model, needed, share), arguments.readings.split(",")
+        )
     else:
         _score(arguments)
 
 
-def prepare(questions: Sequence[QaQuestion], model: ModelFiles, out: Path, kept: Path | None) -> None:
+def prepare(
+    questions: Iterable[QaQuestion], model: ModelFiles, out: Path, kept: Path | None, with_variants: bool
+) -> None:
     """Writes a record for each question: its prompts by reading, auto's choice and what it would escalate to."""
     source = PlannedSource(model)
     with ExitStack() as stack, out.open("w", encoding="utf-8") as file:
         folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for number, question in enumerate(questions, 1):
-            sys.stderr.write(f"{number} of {len(questions)}: {question.id}\n")
+            sys.stderr.write(f"{number}: {question.id}\n")
             with closing(_collection(question, folder)) as collection:
-                file.write(json.dumps(prepared(question, collection, source), ensure_ascii=False) + "\n")
+                record = prepared(question, Planner(collection, source), with_variants)
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def prepared(question: QaQuestion, collection: Collection, source: PlannedSource) -> dict[str, Any]:
-    """One question's record; a reading that fits no budget is missing from its prompts."""
-    prompts: dict[str, list[dict[str, str]]] = {}
-    found: dict[str, QuestionState] = {}
-    for requested in ("chunked", "native", "auto"):
-        try:
-            found[requested] = _planned(question.text, requested, collection, source)
-        except BudgetError as error:
-            sys.stderr.write(f"  {requested}: {error}\n")
-    documents: dict[str, tuple[int, ...]] = {}
-    for name, state in found.items():
-        if name != "auto":
-            prompts[name] = _messages(state["reading"], question.text)
-            documents[name] = state["decision"].documents
-    auto = found["auto"]
-    decision, whole = auto["decision"], auto.get("whole")
-    reading = escalation = None
-    if decision.route is Route.NATIVE:
-        reading = _named(decision.documents, documents)
-        prompts.setdefault(reading, _messages(auto["reading"], question.text))
-        escalation = reading
-    elif whole is not None:
-        escalation = _named(whole.documents, documents)
-        if escalation not in prompts:
-            later: QuestionState = {**auto, "decision": whole}
-            packed = nodes.read(later, _surroundings("auto", collection, source))
-            prompts[escalation] = _messages(packed["reading"], question.text)
-    return {
-        "id": question.id, "group": question.group, "question": question.text, "gold": question.gold,
-        "scorer": question.scorer, "auto": str(decision.route), "auto_reading": reading, "escalation": escalation,
-        "signals": asdict(decision.signals), "reasons": decision.reasons, "prompts": prompts,
-        "longest_tokens": max(source.prompt_tokens(_read(prompt)) for prompt in prompts.values()),
-    }  # fmt: skip
+def _in_turn(sets: Sequence[Sequence[QaQuestion]]) -> list[QaQuestion]:
+    """One question of each set after the other, so that what is read in part is read of every set."""
+    return [question for question in chain.from_iterable(zip_longest(*sets)) if question is not None]
 
 
-def answer(records: Sequence[Mapping[str, Any]], out: Path, start: Callable[[int], Engine]) -> None:
-    """Answers all prompts that `out` has no answers of yet, one at a time, and adds a line for each question.
-
-    `start` gets the tokens of the longest request as an upper estimate, and is called only if something is left to do.
-    """
-    done = {record["id"] for record in read_records(out)} if out.exists() else set()
-    left = [record for record in records if record["id"] not in done]
-    if not left:
-        return
-    with closing(start(max(record["longest_tokens"] for record in left) + ANSWER_TOKENS)) as engine:
-        sys.stderr.write(f"{engine.info}\n")
-        for number, record in enumerate(left, 1):
-            answers = {name: _answered(engine, _read(prompt)) for name, prompt in record["prompts"].items()}
-            kept = {key: value for key, value in record.items() if key != "prompts"}
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**kept, "answers": answers}, ensure_ascii=False) + "\n")
-            sys.stderr.write(f"{number} of {len(left)}: {record['id']}\n")
-
-
-def _embedded(model: ModelFiles, needed_tokens: int) -> Engine:
-    log = cache_folder() / "logs" / "qa.log"
-    return EmbeddedEngine(model, EmbeddedSettings(needed_tokens), log, lambda stage: None)
-
-
-def _answered(engine: Engine, messages: Sequence[Message]) -> dict[str, Any]:
-    done = complete(engine, messages, Sampling(max_tokens=ANSWER_TOKENS))
-    return {
-        "text": done.text,
-        "finish_reason": done.finish_reason,
-        **asdict(done.usage),
-        "first_token_s": done.timings.first_token_s,
-        "decode_s": done.timings.decode_s,
-    }
+def _embedded(model: ModelFiles, needed_tokens: int, share: float) -> Engine:
+    settings = EmbeddedSettings(needed_tokens, gpu_memory_utilization=share, prefix_cache=False)
+    return EmbeddedEngine(model, settings, cache_folder() / "logs" / "qa.log", lambda stage: None)
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    found = outcomes(read_records(arguments.answers))
+    answers = [line for path in arguments.answers for line in read_records(path)]
+    records = joined(read_records(arguments.prompts), answers)
+    found, compared = outcomes(records), variants(records)
     context = asdict(run_context()) | ({"commit": arguments.commit} if arguments.commit else {})
-    for line in [*tables(found), str(context)]:
+    for line in [*report(found, compared), str(context)]:
         print(line)
     if arguments.json:
-        share, total = route_accuracy(found)
-        routes = [asdict(item) for item in summarise(found)]
-        content = {"context": context, "routes": routes, "route_accuracy": share, "differ": total}
+        content = {
+            "context": context, "routes": [asdict(item) for item in summarise(found)],
+            "route_accuracy": asdict(route_accuracy(found)), "variants": [asdict(item) for item in compared],
+            "outcomes": [asdict(item) for item in found],
+        }  # fmt: skip
         arguments.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
@@ -209,35 +125,6 @@ def _collection(question: QaQuestion, folder: Path) -> Collection:
     else:
         collection.add(list(question.documents))
     return collection
-
-
-def _surroundings(requested: Requested, collection: Collection, source: PlannedSource) -> Surroundings:
-    config = Config(
-        router=RouterSettings(route=requested, time_limit_s=0.0), reading=ReadingSettings(answer_tokens=ANSWER_TOKENS)
-    )
-    return Surroundings(config, collection, source, Listener(), dry_run=True)
-
-
-def _planned(question: str, requested: Requested, collection: Collection, source: PlannedSource) -> QuestionState:
-    around = _surroundings(requested, collection, source)
-    state: QuestionState = {"question": question, "dry_run": True, "seconds": {}}
-    for step in (nodes.retrieve, nodes.route, nodes.read):
-        state = {**state, **step(state, around)}
-    return state
-
-
-def _messages(reading: Reading, question: str) -> list[dict[str, str]]:
-    messages = answer_messages([passage.prompt() for passage in reading.passages], question)
-    return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _read(prompt: Sequence[Mapping[str, Any]]) -> list[Message]:
-    return [Message(turn["role"], turn["content"]) for turn in prompt]
-
-
-def _named(documents: tuple[int, ...], known: Mapping[str, tuple[int, ...]]) -> str:
-    """The reading of these documents: the one that native has too, or one of its own."""
-    return "native" if set(known.get("native", ())) == set(documents) else "whole"
 
 
 if __name__ == "__main__":

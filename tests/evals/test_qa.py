@@ -11,9 +11,10 @@ import pytest
 from engine.fake import FakeEngine
 from engine.models import DEFAULT_MODEL, locate
 from evals import qa_scores
-from evals.qa_scores import outcomes, read_records, route_accuracy, score_answer, summarise, tables
+from evals.qa_answers import answer, read_records
+from evals.qa_prompts import CHUNK_TOKENS, PlannedSource, Planner, prepared, stored_prompt
+from evals.qa_scores import RouteAccuracy, joined, outcomes, report, route_accuracy, score_answer, summarise, variants
 from evals.qa_sets import LEVAL_PARTS, SETS, QaQuestion, sampled
-from evals.tasks.qa import PlannedSource, answer, prepared
 from indexes.collection import Collection
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -34,7 +35,7 @@ def _record(id: str, chunked: str, native: str | None, auto: str = "chunked", **
     reading = "native" if auto == "native" else None
     return {
         "id": id, "group": "g", "gold": "the blue boat", "scorer": "words", "auto": auto, "auto_reading": reading,
-        "escalation": "native" if native is not None else None, "answers": answers, **more,
+        "escalation": "native" if native is not None else None, "answers": answers, "readings": list(answers), **more,
     }  # fmt: skip
 
 
@@ -63,10 +64,14 @@ def test_routes_are_put_together_from_the_two_readings() -> None:
     assert found["refused, and auto reads whole", "self-route"].readings == ("chunked", "native")
     assert found["refused, and auto reads whole", "auto"].readings == ("native",)
     # Readings differ on three questions; auto has the better one's score on all.
-    assert route_accuracy(list(found.values())) == (1.0, 3)
+    assert route_accuracy(list(found.values())) == RouteAccuracy(1.0, 3)
     worse = outcomes([_record("x", "red", "blue boat")])
-    assert route_accuracy(worse) == (0.0, 1)
-    assert math.isnan(route_accuracy(outcomes([_record("y", "red", "red")]))[0])
+    assert route_accuracy(worse) == RouteAccuracy(0.0, 1)
+    assert math.isnan(route_accuracy(outcomes([_record("y", "red", "red")])).share)
+    # the oracle reads whole where that is better, and passages where it is no better
+    assert found["passages lack it", "oracle"].readings == ("native",)
+    assert found["both right", "oracle"].readings == ("chunked",)
+    assert found["nothing fits whole", "oracle"].readings == ("chunked",)
 
 
 def test_a_summary_by_hand() -> None:
@@ -76,9 +81,36 @@ def test_a_summary_by_hand() -> None:
     native = by["g", "native"]
     assert (native.questions, native.accuracy.mean, native.mean_prompt_tokens) == (2, 0.5, 1000)
     assert (native.median_first_token_s, native.read_whole, native.exact) == (4.0, 1.0, 0.5)
-    text = "\n".join(tables(found))
+    text = "\n".join(report(found, []))
     assert "| g | native | 2 | 0.500" in text
     assert "Of 2 questions" in text
+
+
+def test_a_question_that_is_answered_in_part_is_left_out_of_the_routes() -> None:
+    whole = _record("a", "blue boat", "red")
+    part = {**_record("b", "blue boat", None), "readings": ["chunked", "native", "chunked@512"]}
+    assert {item.question for item in outcomes([whole, part])} == {"a"}
+
+
+def test_answers_are_joined_with_their_questions() -> None:
+    records = [{"id": "a", "gold": "x", "prompts": {"chunked": {}, "native": {}}}, {"id": "b", "prompts": {}}]
+    lines = [{"id": "a", "reading": "native", "text": "1"}, {"id": "z", "reading": "native", "text": "2"}]
+    assert joined(records, lines) == [
+        {"id": "a", "gold": "x", "readings": ["chunked", "native"], "answers": {"native": lines[0]}},
+        {"id": "b", "readings": [], "answers": {}},
+    ]
+
+
+def test_variants_are_compared_on_questions_that_all_of_them_have() -> None:
+    first, second, third = (_record(id, "blue boat", "red") for id in "abc")
+    first["answers"]["chunked@512"] = _answer("red", 50)
+    second["answers"]["chunked@512"] = _answer("blue boat", 70)
+    found = {(item.group, item.reading): item for item in variants([first, second, third])}
+    assert set(found) == {(group, name) for group in ("g", "all") for name in ("chunked", "chunked@512")}
+    one = found["g", "chunked@512"]
+    assert (one.questions, one.accuracy.mean, one.gain.mean, one.mean_prompt_tokens) == (2, 0.5, -0.5, 60)
+    assert found["g", "chunked"].gain.mean == 0
+    assert "| g | chunked@512 | 2 | 0.500 (0.000 to 1.000) | -0.500" in "\n".join(report([], list(found.values())))
 
 
 @pytest.mark.parametrize(
@@ -113,22 +145,53 @@ QUESTION = QaQuestion("q1", "g", "What was the revenue of Marrowbay?", "13.7 mil
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def source() -> PlannedSource:
+    return PlannedSource(locate(DEFAULT_MODEL))
+
+
+@pytest.fixture(scope="module")
+def record(source: PlannedSource, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One question, prepared for the bundled model."""
     folder = tmp_path_factory.mktemp("qa")
     (folder / "document.md").write_text(TEXT, encoding="utf-8")
+    (folder / "other.md").write_text(TEXT.replace("crates", "boxes"), encoding="utf-8")
     with closing(Collection.open_or_create(folder / ".fathom", "none")) as collection:
-        collection.add([folder / "document.md"])
-        return prepared(QUESTION, collection, PlannedSource(locate(DEFAULT_MODEL)))
+        collection.add([folder / "document.md", folder / "other.md"])
+        return prepared(QUESTION, Planner(collection, source), variants=True)
 
 
 def test_a_prepared_question_has_both_readings_and_what_auto_would_do(record: dict[str, Any]) -> None:
-    assert set(record["prompts"]) == {"chunked", "native"}
-    whole, passages = (record["prompts"][name][-1]["content"] for name in ("native", "chunked"))
-    assert len(whole) > len(TEXT) > len(passages)
-    assert "13.7 million" in passages
-    assert (record["auto"], record["escalation"]) == ("chunked", "native")
+    whole, passages = (stored_prompt(record["prompts"][name]) for name in ("native", "chunked"))
+    assert whole.tokens > passages.tokens
+    assert "13.7 million" in passages.messages[-1].content
+    assert len(whole.messages[-1].content) > 1.9 * len(TEXT)
+    assert (whole.factor, passages.factor, len(whole.documents)) == (1.0, 1.0, 2)
+    assert (record["auto"], record["escalation"], record["auto_reading"]) == ("chunked", "native", None)
     assert record["signals"]["strength"] == "small"
+
+
+def test_variants_of_a_prepared_question(record: dict[str, Any]) -> None:
+    prompts = {name: stored_prompt(prompt) for name, prompt in record["prompts"].items()}
+    orders = {f"native@{order}" for order in ("best_first", "best_last", "best_at_ends")}
+    lengths = {f"chunked@{tokens}" for tokens in CHUNK_TOKENS}
+    assert prompts.keys() == {"chunked", "native", "chunked@best_first", "chunked@best_last"} | orders | lengths
+    assert prompts["chunked@512"].tokens < 700
+    assert sorted(prompts["native@best_first"].documents) == sorted(prompts["native"].documents)
+    first, last = (prompts[f"chunked@{order}"].messages[-1].content for order in ("best_first", "best_last"))
+    assert (first.index("13.7 million") < last.index("13.7 million")) or first == last
+
+
+def test_auto_reads_whole_with_an_engine_that_is_to_be_trusted(source: PlannedSource, tmp_path: Path) -> None:
+    # 6,000 tokens are in SmolLM2's 8,192; 13,000 need a factor of 2 when asked for and of 4 to be trusted
+    text = "# Marrowbay\n\n" + "Cells are sold in crates. " * 2000 + "\n\nRevenue was 13.7 million euros.\n"
+    (tmp_path / "document.md").write_text(text, encoding="utf-8")
+    with closing(Collection.open_or_create(tmp_path / ".fathom", "none")) as collection:
+        collection.add([tmp_path / "document.md"])
+        record = prepared(QUESTION, Planner(collection, source), variants=False)
+    prompts = {name: stored_prompt(prompt) for name, prompt in record["prompts"].items()}
+    assert {name: prompt.factor for name, prompt in prompts.items()} == {"chunked": 1.0, "native": 2.0, "whole": 4.0}
+    assert prompts["native"].messages == prompts["whole"].messages
+    assert record["escalation"] == "whole"
 
 
 def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
@@ -141,21 +204,28 @@ def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
         return FakeEngine(max_model_tokens=100_000)
 
     out = tmp_path / "answers.jsonl"
-    answer([record], out, start)
-    (written,) = read_records(out)
-    assert written["id"] == "q1"
-    assert "prompts" not in written
-    assert set(written["answers"]) == {"chunked", "native"}
-    assert written["answers"]["native"]["prompt_tokens"] > written["answers"]["chunked"]["prompt_tokens"] > 100
-    assert written["answers"]["chunked"]["text"]
-    assert started == [record["longest_tokens"] + 160]
+    answer([record], out, start, ["chunked", "native"])
+    lines = read_records(out)
+    assert [(line["id"], line["reading"]) for line in lines] == [("q1", "chunked"), ("q1", "native")]
+    assert lines[1]["prompt_tokens"] > lines[0]["prompt_tokens"] > 100
+    assert lines[0]["text"]
+    assert started == [record["prompts"]["native"]["tokens"] + 160]
     before = out.read_text(encoding="utf-8")
-    answer([record, {**record, "id": "q2"}], out, start)
+    stretched = {**record["prompts"]["native"], "factor": 4.0}
+    again = {**record, "id": "q2", "prompts": {**record["prompts"], "native": stretched}}
+    answer([record, again], out, start, ["chunked", "native", "chunked@5*"])
     assert out.read_text(encoding="utf-8").startswith(before)
-    assert [item["id"] for item in read_records(out)] == ["q1", "q2"]
-    answer([record], out, start)  # nothing is left to do, and no engine starts
-    assert len(started) == 2
-    assert summarise(outcomes([written]))
+    later = [(line["id"], line["reading"], line["factor"]) for line in read_records(out)[2:]]
+    assert later == [
+        ("q2", "chunked", 1.0),
+        ("q1", "chunked@512", 1.0),
+        ("q2", "chunked@512", 1.0),
+        ("q2", "native", 4.0),
+    ]
+    assert len(started) == 3  # an engine for each factor
+    answer([record], out, start, ["chunked", "native"])  # nothing is left to do, and no engine starts
+    assert len(started) == 3
+    assert summarise(outcomes(joined([{**record, "prompts": {"chunked": 0, "native": 0}}], lines)))
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")

@@ -18,7 +18,7 @@ from pipeline.measuring import FIRST_TOKENS, PATIENCE_S, TIMES, measured_lengths
 
 
 class Reader(FakeEngine):
-    """Reads 1,000 tokens a second, and ten times slower what it reads first."""
+    """Reads 1,500 tokens a second, and ten times slower what it reads first."""
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[Delta]:
         tokens = self.prompt_tokens(messages)
@@ -26,7 +26,7 @@ class Reader(FakeEngine):
         yield Delta(
             "",
             Completion(
-                "x", "length", Usage(tokens, 1), Timings(tokens / (1000 if len(self.prompts) > 1 else 100), 0.0)
+                "x", "length", Usage(tokens, 1), Timings(tokens / (1500 if len(self.prompts) > 1 else 100), 0.0)
             ),
         )
 
@@ -73,15 +73,15 @@ def test_lengths_are_read_as_long_as_it_takes_no_long_time(settings: EngineSetti
     said: list[str] = []
     pulled = pull_and_measure(settings, True, said.append)
     (source,) = sources
-    lengths = [256, 1024, 4096, 16384]  # the next one would take 33 s
-    assert source.engine.info.max_model_tokens - 64 > PATIENCE_S * 1000
+    lengths = [256, 512, 1024, 2048, 4096, 8192, 16384]  # the next one would take 22 s
+    assert source.engine.info.max_model_tokens - 64 > PATIENCE_S * 1500
     assert [point.tokens for point in pulled.speeds] == pytest.approx(lengths, rel=0.15)
-    assert all(point.seconds == point.tokens / 1000 for point in pulled.speeds)
-    assert speed_profile(source.engine.info).predict(1000) == pytest.approx(1.0)
+    assert all(point.seconds == point.tokens / 1500 for point in pulled.speeds)
+    assert speed_profile(source.engine.info).predict(1500) == pytest.approx(1.0)
     assert source.closed
     assert source.needed == [0]
     assert len(said) == 1 + len(lengths)
-    assert len(source.engine.prompts) == 1 + TIMES + 1 + 1 + 1  # short ones are read again
+    assert len(source.engine.prompts) == 1 + 3 * TIMES + 4  # short ones are read again
     assert (pulled.model, pulled.folder) == (settings.model, settings.model)
 
 
@@ -98,9 +98,9 @@ def test_no_prompt_begins_like_another(settings: EngineSettings, sources: list[S
         (100, [100]),
         (256, [256]),
         (300, [256]),  # not twice nearly the same
-        (8128, [256, 1024, 4096, 8128]),
-        (16384, [256, 1024, 4096, 16384]),
-        (32704, [256, 1024, 4096, 16384, 32704]),
+        (4000, [256, 512, 1024, 2048, 4000]),
+        (4096, [256, 512, 1024, 2048, 4096]),
+        (5000, [256, 512, 1024, 2048, 4096]),
     ],
 )
 def test_the_lengths_end_with_the_engines_own(most: int, lengths: list[int]) -> None:

@@ -1,0 +1,176 @@
+"""Prompts of a question under every reading: what the pipeline would put before a model on a GPU, without the GPU."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from engine.base import Engine, EngineInfo, Message
+from engine.models import ModelFiles
+from engine.preview import bytes_per_token, parameter_count
+from engine.rope.context import plan_context, reach_tokens
+from engine.tokenizer import ChatTokenizer
+from evals.qa_sets import QaQuestion
+from indexes.collection import Collection
+from pipeline import nodes
+from pipeline.config import Config, ReadingSettings, RetrievalSettings, RouterSettings
+from pipeline.errors import BudgetError
+from pipeline.prompts import answer_messages
+from pipeline.reading import Order, Passage
+from pipeline.router import Requested, Route, RouteDecision
+from pipeline.state import Listener, QuestionState, Surroundings
+from pipeline.weighing import Weighing
+
+ANSWER_TOKENS = 160
+KV_TOKENS = 2_000_000  # of a 16-bit cache of a small model on an H100 or H200; the model's length binds before it
+CHUNK_TOKENS = (512, 1024, 2048, 8192, 16384)  # of passages, beside the default
+ORDERS: tuple[Order, ...] = ("best_first", "best_last", "best_at_ends")  # of whole documents, beside the default
+_TOKENS_OF_A_CHUNK = 120  # at least, mostly: so many chunks are fetched that they fill their budget
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt, its tokens, the factor by which the engine that reads it stretches the model (1: not at all) and the
+    documents that it holds whole."""
+
+    messages: tuple[Message, ...]
+    tokens: int
+    factor: float
+    documents: tuple[int, ...] = ()
+
+
+class PlannedSource:
+    """An engine source that previews a GPU's engine and never starts one."""
+
+    def __init__(self, model: ModelFiles) -> None:
+        self._model = model
+        tokenizer = ChatTokenizer(model.folder)
+        # The same documents are counted for every reading of a question.
+        self._count = lru_cache(maxsize=4096)(tokenizer.count)
+        self._render = lru_cache(maxsize=64)(lambda messages: len(tokenizer.render(messages)))
+
+    def preview(self, needed_tokens: int) -> EngineInfo:
+        plan = plan_context(self._model.config, min(needed_tokens, reach_tokens(self._model.config)))
+        return EngineInfo(
+            self._model.name, "planned", "GPU", plan.max_model_tokens, plan.native_tokens, dtype="bfloat16",
+            kv_dtype="bfloat16", kv_tokens=KV_TOKENS, kv_block_tokens=16,
+            kv_bytes_per_token=bytes_per_token(self._model, "bfloat16"), rope=plan.scaling,
+            parameters=parameter_count(self._model),
+        )  # fmt: skip
+
+    def count_tokens(self, text: str) -> int:
+        return self._count(text)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int:
+        return self._render(tuple(messages))
+
+    def free_kv_tokens(self) -> int | None:
+        return None
+
+    def start(self, needed_tokens: int, on_stage: Any) -> Engine:
+        raise RuntimeError("a planned engine does not start")
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """The pipeline up to the prompt, for one collection and a planned engine."""
+
+    collection: Collection
+    source: PlannedSource
+
+    def plan(self, question: str, config: Config) -> QuestionState:
+        """Retrieved, decided and packed. Raises BudgetError where nothing fits."""
+        state: QuestionState = {"question": question, "dry_run": True, "seconds": {}}
+        for step in (nodes.retrieve, nodes.route, nodes.read):
+            state = {**state, **step(state, self._around(config))}
+        return state
+
+    def whole(self, state: QuestionState, decision: RouteDecision, config: Config) -> QuestionState:
+        """The same question with whole documents read, as a decision says."""
+        state = {**state, "decision": decision}
+        return {**state, **nodes.read(state, self._around(config))}
+
+    def prompt(self, state: QuestionState, config: Config) -> Prompt:
+        """What the model gets to read, and by which factor its engine stretches it."""
+        needed = Weighing(state, self._around(config)).needed_tokens(state["decision"])
+        rope = self.source.preview(needed).rope
+        factor = rope.factor if rope else 1.0
+        return self._read(state["question"], state["reading"].passages, factor, state["decision"].documents)
+
+    def passages(self, state: QuestionState, passages: Sequence[Passage]) -> Prompt:
+        """The passages of a reading in another order."""
+        return self._read(state["question"], passages, 1.0, ())
+
+    def _read(self, question: str, passages: Sequence[Passage], factor: float, documents: tuple[int, ...]) -> Prompt:
+        messages = tuple(answer_messages([passage.prompt() for passage in passages], question))
+        return Prompt(messages, self.source.prompt_tokens(messages), factor, documents)
+
+    def _around(self, config: Config) -> Surroundings:
+        return Surroundings(config, self.collection, self.source, Listener(), dry_run=True)
+
+
+def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str, Any]:
+    """One question's record: its prompts by reading, auto's choice and what it would escalate to.
+
+    A reading that fits no budget is missing. With `variants`, passages of other lengths and orders and whole documents
+    in other orders are read too, named after an @.
+    """
+    auto, chunked = (planner.plan(question.text, _config(requested)) for requested in ("auto", "chunked"))
+    prompts = {"chunked": planner.prompt(chunked, _config("chunked"))}
+    native: QuestionState | None
+    try:
+        native = planner.plan(question.text, _config("native"))
+        prompts["native"] = planner.prompt(native, _config("native"))
+    except BudgetError:
+        native = None
+    decision = auto["decision"]
+    reads_whole = decision.route is Route.NATIVE
+    whole = decision if reads_whole else auto.get("whole")
+    chosen = None
+    if whole is not None:
+        prompt = planner.prompt(planner.whole(auto, whole, _config("auto")), _config("auto"))
+        chosen = "native" if prompt == prompts.get("native") else "whole"
+        prompts[chosen] = prompt
+    if variants:
+        prompts |= _variants(question.text, planner, chunked, native)
+    return {
+        "id": question.id, "group": question.group, "question": question.text, "gold": question.gold,
+        "scorer": question.scorer, "auto": str(decision.route), "auto_reading": chosen if reads_whole else None,
+        "escalation": chosen, "signals": asdict(decision.signals), "reasons": decision.reasons,
+        "prompts": {name: asdict(prompt) for name, prompt in prompts.items()},
+    }  # fmt: skip
+
+
+def stored_prompt(stored: Mapping[str, Any]) -> Prompt:
+    """A prompt as a record holds it."""
+    turns = tuple(Message(turn["role"], turn["content"]) for turn in stored["messages"])
+    return Prompt(turns, stored["tokens"], stored["factor"], tuple(stored["documents"]))
+
+
+def _variants(
+    question: str, planner: Planner, chunked: QuestionState, native: QuestionState | None
+) -> dict[str, Prompt]:
+    found = {}
+    for tokens in CHUNK_TOKENS:
+        config = _config("chunked", chunk_tokens=tokens)
+        found[f"chunked@{tokens}"] = planner.prompt(planner.plan(question, config), config)
+    by_score = sorted(chunked["reading"].passages, key=lambda passage: -passage.score)
+    found["chunked@best_first"] = planner.passages(chunked, by_score)
+    found["chunked@best_last"] = planner.passages(chunked, by_score[::-1])
+    if native is not None and len(native["decision"].documents) > 1:
+        for order in ORDERS:
+            config = _config("native", order=order)
+            found[f"native@{order}"] = planner.prompt(planner.whole(native, native["decision"], config), config)
+    return found
+
+
+def _config(requested: Requested, chunk_tokens: int | None = None, order: Order = "document") -> Config:
+    fetched = max(RetrievalSettings().chunks, (chunk_tokens or 0) // _TOKENS_OF_A_CHUNK)
+    return Config(
+        router=RouterSettings(route=requested, time_limit_s=0.0),
+        retrieval=RetrievalSettings(chunks=fetched),
+        reading=ReadingSettings(answer_tokens=ANSWER_TOKENS, chunk_tokens=chunk_tokens, order=order),
+    )
