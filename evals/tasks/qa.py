@@ -62,7 +62,7 @@ def main() -> None:
     if arguments.step != "score" and (unknown := set(names) - SETS.keys()):
         parser.error(f"there is no set {sorted(unknown)[0]!r}: {', '.join(SETS)}")
     if arguments.step == "prepare":
-        drawn = [sampled(SETS[name](arguments.data), arguments.questions) for name in names]
+        drawn = [sampled(SETS[name](arguments.data.resolve()), arguments.questions) for name in names]
         prepare(_in_turn(drawn), locate(arguments.model), arguments.prompts, arguments.collections, arguments.variants)
     elif arguments.step == "answer":
         model = locate(arguments.model)
