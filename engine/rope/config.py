@@ -9,6 +9,7 @@ from .scaling import OPTIONS, RopeScaling
 
 # Names that configs use for the same method.
 _SAME = {"su": "longrope", "deepseek_yarn": "yarn"}
+_MULTIPLIED = ("linear", "dynamic")
 _PLAIN = (None, "default", "mrope")
 CORRECT = "correct the model's config.json, or use another model"
 
@@ -37,10 +38,26 @@ def has_layered_rope(config: Mapping[str, Any]) -> bool:
 
 
 def native_tokens(config: Mapping[str, Any]) -> int:
-    """The length a model was trained for; where its config already extends, what it declares as its reach.
+    """The length a model was trained for; where its config already extends, its reach as vLLM derives it: what it
+    declares, times the factor of linear and dynamic scaling (Gemma 3 declares the product).
 
     Raises ModelDamagedError for a config that does not say.
     """
+    factor = rope_parameters(config).get("factor")
+    is_product = has_layered_rope(config) or "gemma3" in str(text_config(config).get("model_type"))
+    if (
+        rope_kind(config) in _MULTIPLIED
+        and not is_product
+        and isinstance(factor, int | float)
+        and not isinstance(factor, bool)
+        and factor >= 1
+    ):
+        return int(declared_tokens(config) * factor)
+    return declared_tokens(config)
+
+
+def declared_tokens(config: Mapping[str, Any]) -> int:
+    """`max_position_embeddings`. Raises ModelDamagedError for a config without it."""
     length = text_config(config).get("max_position_embeddings")
     if not isinstance(length, int) or isinstance(length, bool) or length < 1:
         raise ModelDamagedError(f"the model's config has max_position_embeddings = {length!r}", "use another model")
@@ -118,7 +135,7 @@ def own_scaling(config: Mapping[str, Any]) -> RopeScaling | None:
         return None
     if kind not in OPTIONS:
         raise ModelDamagedError(f"the model's config has rope_type {kind!r}, which fathom does not know", CORRECT)
-    inner, rope, declared = text_config(config), rope_parameters(config), native_tokens(config)
+    inner, rope, declared = text_config(config), rope_parameters(config), declared_tokens(config)
     original = rope.get("original_max_position_embeddings") or inner.get("original_max_position_embeddings") or declared
     if not isinstance(original, int) or not 1 <= original <= declared:
         raise ModelDamagedError(

@@ -70,19 +70,22 @@ def test_a_larger_need_never_gets_a_smaller_plan(first: int, second: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "rope",
+    ("rope", "reach"),
     [
-        {"rope_parameters": {"rope_type": "llama3", "factor": 8.0, "rope_theta": 500000.0}},
-        {"rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
-        {"rope_theta": 10000.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+        ({"rope_parameters": {"rope_type": "llama3", "factor": 8.0, "rope_theta": 500000.0}}, 8192),
+        ({"rope_theta": 10000.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 8192),
+        # vLLM 0.32 multiplies these two, but for a family that declares the product
+        ({"rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 2.0}}, 16384),
+        ({"rope_theta": 10000.0, "rope_scaling": {"type": "dynamic", "factor": 3.0}}, 24576),
+        ({"model_type": "gemma3_text", "rope_scaling": {"type": "linear", "factor": 2.0}}, 8192),
     ],
 )
-def test_a_model_that_extends_itself_is_not_extended_twice(rope: dict[str, Any]) -> None:
+def test_a_model_that_extends_itself_is_not_extended_twice(rope: dict[str, Any], reach: int) -> None:
     config = {"max_position_embeddings": 8192, **rope}
     assert is_extended(config)
-    assert reach_tokens(config) == native_tokens(config) == 8192
+    assert reach_tokens(config) == native_tokens(config) == reach
     with pytest.raises(ContextError):
-        plan_context(config, 8193)
+        plan_context(config, reach + 1)
 
 
 @pytest.mark.parametrize("rope", [{}, {"rope_scaling": "yarn"}, {"rope_theta": None}])
