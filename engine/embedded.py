@@ -35,7 +35,8 @@ _CPU_SEQUENCES = 4
 _GPU_SEQUENCES = 16
 # CUDA graphs for decode and no torch.compile: a minute less at the start, decode within a tenth (docs/results.md).
 GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
-_CPU_BATCHED_TOKENS = 1024
+# Tokens of a prompt that one step reads: a step of fewer leaves a GPU waiting for the host.
+_CPU_BATCHED_TOKENS, _GPU_BATCHED_TOKENS = 1024, 8192
 # A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
 
@@ -106,6 +107,7 @@ class EmbeddedEngine:
                 attention_backend=plugin.BACKEND if settings.kv_dtype in FP8 else None,
                 gpu_memory_utilization=settings.gpu_memory_utilization,
                 max_num_seqs=_GPU_SEQUENCES,
+                max_num_batched_tokens=_GPU_BATCHED_TOKENS,
                 compilation_config=GPU_COMPILATION,
             )
         return EngineArgs(
