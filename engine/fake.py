@@ -33,6 +33,7 @@ class FakeEngine:
         max_model_tokens: int = 8192,
         kv_tokens: int | None = 32768,
         native_tokens: int | None = None,
+        parameters: int | None = None,
     ) -> None:
         self._reply = reply
         self._info = EngineInfo(
@@ -43,6 +44,7 @@ class FakeEngine:
             native_tokens=native_tokens or max_model_tokens,
             kv_tokens=kv_tokens,
             kv_block_tokens=16,
+            parameters=parameters,
             start_s={"import": 0.0, "engine": 0.0},
         )
         self.prompts: list[tuple[Message, ...]] = []

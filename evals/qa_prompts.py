@@ -23,7 +23,7 @@ from pipeline.weighing import Weighing
 
 ANSWER_TOKENS = 160
 KV_TOKENS = 2_000_000  # of a 16-bit cache of a small model on an H100 or H200; the model's length binds before it
-CHUNK_TOKENS = (512, 1024, 2048, 8192, 16384)  # of passages, beside the default
+CHUNK_TOKENS = (512, 1024, 4096, 8192, 16384)  # of passages, beside the default
 ORDERS: tuple[Order, ...] = ("best_first", "best_last", "best_at_ends")  # of whole documents, beside the default
 _TOKENS_OF_A_CHUNK = 120  # at least, mostly: so many chunks are fetched that they fill their budget
 

@@ -70,7 +70,8 @@ class RouterSettings(_Section):
 
 
 class ReadingSettings(_Section):
-    """What goes before the model. `chunk_tokens` None means 15% of the model's native length, at most 4,096.
+    """What goes before the model. `chunk_tokens` None means 15% of the model's native length, at most 4,096,
+    and 2,048 for a model under 4 billion parameters.
 
     `order` is that of whole documents: "document" keeps the collection's, so that questions about the same documents
     share their prompt's beginning; "best_last" puts the best next to the question, "best_at_ends" the best at the

@@ -2,7 +2,8 @@
 
 Whole documents are worth their tokens where an answer must be drawn together from many places; one fact lies in one
 place, which the passages hold or the model misses, and then they are read whole after all (Self-Route: Li et al., 2024,
-arXiv 2407.16833). Small models lose more over a long context than they gain (LaRA: Li et al., 2025, arXiv 2502.09977).
+arXiv 2407.16833). Small models lose more over a very long context than they gain (LaRA: Li et al., 2025, arXiv
+2502.09977).
 """
 
 from collections.abc import Callable, Sequence
@@ -34,11 +35,19 @@ class ModelStrength(StrEnum):
 Requested = Literal["auto", "chunked", "native"]
 SMALL_PARAMETERS, MEDIUM_PARAMETERS = 4_000_000_000, 20_000_000_000
 # Whole reading that a model of a strength is trusted with for the sake of the answer; None: as far as it is reliable.
+# Measured with one small model, which gained up to here and about nothing beyond (docs/results.md); else set by hand.
 WHOLE_TOKENS: dict[ModelStrength, int | None] = {
-    ModelStrength.SMALL: 16_384,
+    ModelStrength.SMALL: 32_768,
     ModelStrength.MEDIUM: 32_768,
     ModelStrength.UNKNOWN: 32_768,
     ModelStrength.LARGE: None,
+}
+# Passages that are read at most: a small model's answers were no better with more of them (docs/results.md).
+PASSAGE_TOKENS: dict[ModelStrength, int] = {
+    ModelStrength.SMALL: 2048,
+    ModelStrength.MEDIUM: 4096,
+    ModelStrength.UNKNOWN: 4096,
+    ModelStrength.LARGE: 4096,
 }
 UNSURE = 0.3  # a kind less probable than this says nothing
 _SCATTERED = (QuestionKind.COMPARISON, QuestionKind.AGGREGATION, QuestionKind.SYNTHESIS)

@@ -16,11 +16,10 @@ from .errors import BudgetError
 from .prompts import answer_messages
 from .question_kind import question_kind
 from .reading import prefix_that_fits, whole_tokens
-from .router import Candidate, Costs, Route, RouteDecision, Signals, decide, escalate, strength_of
+from .router import PASSAGE_TOKENS, Candidate, Costs, Route, RouteDecision, Signals, decide, escalate, strength_of
 from .state import QuestionState, Surroundings
 
 CHUNK_SHARE = 0.15  # of the native length, where [reading] chunk_tokens is not set
-CHUNK_TOKENS_MOST = 4096
 RIVAL_SHARE = 0.5  # a document is a candidate for whole reading with half the best one's evidence
 
 
@@ -40,8 +39,9 @@ class Weighing:
         config = self._around.config
         info, budget, costs = self._engine(running)
         native = info.native_tokens or info.max_model_tokens
-        chunk_tokens = config.reading.chunk_tokens or min(int(native * CHUNK_SHARE), CHUNK_TOKENS_MOST)
         signals = self._signals(info.parameters)
+        most = PASSAGE_TOKENS[signals.strength]
+        chunk_tokens = config.reading.chunk_tokens or min(int(native * CHUNK_SHARE), most)
         try:
             decision = decide(
                 config.router.route, self._candidates, self._overhead, budget, chunk_tokens, signals, costs

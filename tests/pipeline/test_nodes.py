@@ -16,6 +16,7 @@ from pipeline.budget import LimitName
 from pipeline.config import Config, ReadingSettings, RetrievalSettings, RouterSettings
 from pipeline.engines import speed_profile
 from pipeline.errors import BudgetError
+from pipeline.prompts import answer_messages
 from pipeline.router import Requested, Route
 from pipeline.state import Listener, QuestionState, Surroundings
 from tests.indexes.files import pdf
@@ -39,6 +40,20 @@ def _config(route: Requested = "auto", chunk_tokens: int | None = None, document
         reading=ReadingSettings(chunk_tokens=chunk_tokens),
         retrieval=RetrievalSettings(documents=documents),
     )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "native", "passages"),
+    [(10**9, 8000, 1200), (10**9, 32_768, 2048), (10**10, 32_768, 4096), (None, 32_768, 4096), (None, 8000, 1200)],
+)
+def test_passages_are_a_share_of_the_native_length_up_to_what_helps(
+    tmp_path: Path, parameters: int | None, native: int, passages: int
+) -> None:
+    engine = FakeEngine(max_model_tokens=native, parameters=parameters)
+    with surroundings(tmp_path, engine, _config("chunked")) as around:
+        state = _start()
+        decision = nodes.route({**state, **nodes.retrieve(state, around)}, around)["decision"]
+        assert decision.prompt_tokens == engine.prompt_tokens(answer_messages([], QUESTION)) + passages
 
 
 def test_retrieval_takes_as_many_chunks_as_are_set(tmp_path: Path) -> None:
