@@ -13,7 +13,9 @@ GB = 10**9
 # Shares of the data sheet's rates on one H200 (docs/results.md): bf16 products 679 of 989 TFLOP/s, FlashAttention 3 in
 # bf16 about 630, and 3.7 of 4.8 TB/s in decode steps of 130,000 tokens with Llama-3.1-8B's sizes.
 MATRIX_SHARE, ATTENTION_SHARE, MEMORY_SHARE = 0.69, 0.64, 0.77
-# What vLLM 0.32 took beside weights and cache there, with chunks of 8,192 tokens and CUDA graphs for decode.
+# Tokens of a prompt that one step reads: with fewer a GPU waits for the host (docs/results.md).
+STEP_TOKENS = 8192
+# What vLLM 0.32 took beside weights and cache there, with steps of so many tokens and CUDA graphs for decode.
 RESERVE_BYTES = int(4.3 * GB)
 
 

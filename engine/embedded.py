@@ -12,6 +12,7 @@ from typing import Any
 
 from .attention import plugin
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
+from .devices import STEP_TOKENS
 from .errors import ContextError, EngineReplyError, EngineStartError
 from .models import ModelFiles
 from .preview import (
@@ -26,6 +27,7 @@ from .preview import (
     stretched,
 )
 from .quiet import captured
+from .rope.config import rope_kind
 from .rope.context import plan_context
 from .rope.settings import vllm_overrides
 from .tokenizer import ChatTokenizer
@@ -35,8 +37,7 @@ _CPU_SEQUENCES = 4
 _GPU_SEQUENCES = 16
 # CUDA graphs for decode and no torch.compile: a minute less at the start, decode within a tenth (docs/results.md).
 GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
-# Tokens of a prompt that one step reads: a step of fewer leaves a GPU waiting for the host.
-_CPU_BATCHED_TOKENS, _GPU_BATCHED_TOKENS = 1024, 8192
+_CPU_BATCHED_TOKENS = 1024
 # A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
 
@@ -92,7 +93,9 @@ class EmbeddedEngine:
 
         common: dict[str, Any] = {
             "model": str(model.folder),
-            "max_model_len": -1,  # as long as the plan's config and the memory for the KV cache allow
+            # As long as the plan's config and the memory for the KV cache allow; of a config's own dynamic scaling vLLM
+            # derives more than it has positions for.
+            "max_model_len": self._plan.max_model_tokens if rope_kind(model.config) == "dynamic" else -1,
             "hf_overrides": vllm_overrides(model.config, self._plan),
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
@@ -107,7 +110,7 @@ class EmbeddedEngine:
                 attention_backend=plugin.BACKEND if settings.kv_dtype in FP8 else None,
                 gpu_memory_utilization=settings.gpu_memory_utilization,
                 max_num_seqs=_GPU_SEQUENCES,
-                max_num_batched_tokens=_GPU_BATCHED_TOKENS,
+                max_num_batched_tokens=STEP_TOKENS,
                 compilation_config=GPU_COMPILATION,
             )
         return EngineArgs(

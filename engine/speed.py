@@ -30,19 +30,22 @@ def predict_seconds(observations: Sequence[Observation], tokens: int) -> float |
     None without data.
 
     The constant is what any request takes, the quadratic term attention's. It needs three lengths to tell them all
-    apart: with two the constant is left out, with one the speed is taken as constant.
+    apart: with two the constant is left out, with one the speed is taken as constant. Beyond the longest prompt that
+    was measured the time grows in proportion at least.
     """
     if not observations:
         return None
     n = np.array([item.tokens for item in observations], dtype=float)
     t = np.array([item.seconds for item in observations], dtype=float)
     powers = {1: (1,), 2: (1, 2)}.get(len(set(n.tolist())), (0, 1, 2))
-    scale = float(n.max())  # powers of numbers around 1 are told apart better
-    columns = {power: (n / scale) ** power / t for power in powers}
+    longest = float(n.max())  # powers of numbers around 1 are told apart better
+    columns = {power: (n / longest) ** power / t for power in powers}
     choices = [chosen for size in range(1, len(powers) + 1) for chosen in combinations(powers, size)]
     fits = [fit for chosen in choices if (fit := _fit(columns, chosen)) is not None]
     _, factors = min(fits, key=lambda fit: fit[0])
-    return float(sum(factor * (tokens / scale) ** power for power, factor in factors.items()))
+    ratio = tokens / longest
+    fitted = sum(factor * ratio**power for power, factor in factors.items())
+    return float(max(fitted, sum(factors.values()) * ratio)) if ratio > 1 else float(fitted)
 
 
 def _fit(columns: dict[int, NDArray[np.float64]], chosen: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:

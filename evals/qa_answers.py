@@ -20,24 +20,27 @@ def answer(
     """Answers all prompts of the `wanted` readings (patterns, read in their order) that `out` has no answers of yet.
 
     Prompts for which `ask` would stretch the model by different factors are read by engines of their own: `start` gets
-    the tokens of the longest request, and is called only where something is left to do.
+    the tokens of the longest request, and is called only where something is left to do. Raises ValueError for an engine
+    that stretches the model by another factor.
     """
-    done = {(line["id"], line["reading"]) for line in read_records(out)} if out.exists() else set()
+    done = {(line["id"], line["prompt"]) for line in read_records(out)} if out.exists() else set()
     left = [
         (record["id"], name, stored_prompt(prompt))
         for pattern in wanted
         for record in records
         for name, prompt in record["prompts"].items()
-        if fnmatch(name, pattern) and (record["id"], name) not in done
+        if fnmatch(name, pattern)
     ]
-    left = list(dict.fromkeys(left))
+    left = [item for item in dict.fromkeys(left) if (item[0], item[2].key) not in done]
     for factor in sorted({prompt.factor for *_, prompt in left}):
         group = [item for item in left if item[2].factor == factor]
-        with closing(start(max(prompt.tokens for *_, prompt in group) + ANSWER_TOKENS)) as engine:
+        with closing(start(max(prompt.needed_tokens for *_, prompt in group))) as engine:
             sys.stderr.write(f"{engine.info}\n")
+            if (engine.info.rope.factor if engine.info.rope else 1.0) != factor:
+                raise ValueError(f"prompts were prepared for a model stretched by {factor:g}: {engine.info}")
             _warm(engine)
             for number, (id, reading, prompt) in enumerate(group, 1):
-                line = {"id": id, "reading": reading, **_answered(engine, prompt)}
+                line = {"id": id, "reading": reading, "prompt": prompt.key, **_answered(engine, prompt)}
                 with out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 sys.stderr.write(f"×{factor:g}, {number} of {len(group)}: {id}, {reading}\n")

@@ -1,5 +1,7 @@
 """Prompts of a question under every reading: what the pipeline would put before a model on a GPU, without the GPU."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -30,13 +32,20 @@ _TOKENS_OF_A_CHUNK = 120  # at least, mostly: so many chunks are fetched that th
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt, its tokens, the factor by which the engine that reads it stretches the model (1: not at all) and the
-    documents that it holds whole."""
+    """A prompt, its tokens, the longest request that its engine is started for, the factor by which that stretches the
+    model (1: not at all), and the documents that it holds whole."""
 
     messages: tuple[Message, ...]
     tokens: int
+    needed_tokens: int
     factor: float
     documents: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The same for prompts that have the same answer: those of the same words and factor."""
+        told = json.dumps([[turn.role, turn.content] for turn in self.messages]) + str(self.factor)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 class PlannedSource:
@@ -96,17 +105,16 @@ class Planner:
     def prompt(self, state: QuestionState, config: Config) -> Prompt:
         """What the model gets to read, and by which factor its engine stretches it."""
         needed = Weighing(state, self._around(config)).needed_tokens(state["decision"])
-        rope = self.source.preview(needed).rope
-        factor = rope.factor if rope else 1.0
-        return self._read(state["question"], state["reading"].passages, factor, state["decision"].documents)
+        return self._read(state["question"], state["reading"].passages, needed, state["decision"].documents)
 
     def passages(self, state: QuestionState, passages: Sequence[Passage]) -> Prompt:
         """The passages of a reading in another order."""
-        return self._read(state["question"], passages, 1.0, ())
+        return self._read(state["question"], passages, state["decision"].prompt_tokens + ANSWER_TOKENS, ())
 
-    def _read(self, question: str, passages: Sequence[Passage], factor: float, documents: tuple[int, ...]) -> Prompt:
+    def _read(self, question: str, passages: Sequence[Passage], needed: int, documents: tuple[int, ...]) -> Prompt:
         messages = tuple(answer_messages([passage.prompt() for passage in passages], question))
-        return Prompt(messages, self.source.prompt_tokens(messages), factor, documents)
+        rope = self.source.preview(needed).rope
+        return Prompt(messages, self.source.prompt_tokens(messages), needed, rope.factor if rope else 1.0, documents)
 
     def _around(self, config: Config) -> Surroundings:
         return Surroundings(config, self.collection, self.source, Listener(), dry_run=True)
@@ -115,17 +123,15 @@ class Planner:
 def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str, Any]:
     """One question's record: its prompts by reading, auto's choice and what it would escalate to.
 
-    A reading that fits no budget is missing. With `variants`, passages of other lengths and orders and whole documents
+    Whole documents and lengths of passages that fit no budget are missing; raises BudgetError where no passage
+    fits. With `variants`, passages of other lengths and orders and whole documents
     in other orders are read too, named after an @.
     """
     auto, chunked = (planner.plan(question.text, _config(requested)) for requested in ("auto", "chunked"))
     prompts = {"chunked": planner.prompt(chunked, _config("chunked"))}
-    native: QuestionState | None
-    try:
-        native = planner.plan(question.text, _config("native"))
+    native = _possible(planner, question.text, _config("native"))
+    if native is not None:
         prompts["native"] = planner.prompt(native, _config("native"))
-    except BudgetError:
-        native = None
     decision = auto["decision"]
     reads_whole = decision.route is Route.NATIVE
     whole = decision if reads_whole else auto.get("whole")
@@ -147,7 +153,7 @@ def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str
 def stored_prompt(stored: Mapping[str, Any]) -> Prompt:
     """A prompt as a record holds it."""
     turns = tuple(Message(turn["role"], turn["content"]) for turn in stored["messages"])
-    return Prompt(turns, stored["tokens"], stored["factor"], tuple(stored["documents"]))
+    return Prompt(turns, stored["tokens"], stored["needed_tokens"], stored["factor"], tuple(stored["documents"]))
 
 
 def _variants(
@@ -156,7 +162,8 @@ def _variants(
     found = {}
     for tokens in CHUNK_TOKENS:
         config = _config("chunked", chunk_tokens=tokens)
-        found[f"chunked@{tokens}"] = planner.prompt(planner.plan(question, config), config)
+        if (state := _possible(planner, question, config)) is not None:
+            found[f"chunked@{tokens}"] = planner.prompt(state, config)
     by_score = sorted(chunked["reading"].passages, key=lambda passage: -passage.score)
     found["chunked@best_first"] = planner.passages(chunked, by_score)
     found["chunked@best_last"] = planner.passages(chunked, by_score[::-1])
@@ -165,6 +172,14 @@ def _variants(
             config = _config("native", order=order)
             found[f"native@{order}"] = planner.prompt(planner.whole(native, native["decision"], config), config)
     return found
+
+
+def _possible(planner: Planner, question: str, config: Config) -> QuestionState | None:
+    """A plan, None where nothing fits."""
+    try:
+        return planner.plan(question, config)
+    except BudgetError:
+        return None
 
 
 def _config(requested: Requested, chunk_tokens: int | None = None, order: Order = "document") -> Config:

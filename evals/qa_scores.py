@@ -13,6 +13,7 @@ from typing import Any
 
 from evals import metrics
 from evals.answer_metrics import chosen_letter, exact_match, f1, number_recall, numeric_match
+from evals.qa_prompts import stored_prompt
 from pipeline.prompts import says_not_found
 
 ROUTES = ("chunked", "native", "auto", "self-route", "oracle")
@@ -62,15 +63,18 @@ def score_answer(text: str, gold: str, scorer: str) -> float:
 
 
 def joined(records: Iterable[Mapping[str, Any]], answers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Questions with their answers by reading, which `readings` names; the prompts are left behind."""
-    by: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for line in answers:
-        by.setdefault(line["id"], {})[line["reading"]] = line
-    return [
-        {key: value for key, value in record.items() if key != "prompts"}
-        | {"readings": list(record["prompts"]), "answers": by.get(record["id"], {})}
-        for record in records
-    ]
+    """Questions with their answers by reading, which `readings` names; the prompts are left behind.
+
+    An answer belongs to the prompt that it was given to, whatever the reading was called then.
+    """
+    by = {(line["id"], line["prompt"]): line for line in answers}
+    found = []
+    for record in records:
+        keys = {name: (record["id"], stored_prompt(prompt).key) for name, prompt in record["prompts"].items()}
+        kept = {key: value for key, value in record.items() if key != "prompts"}
+        given = {name: by[key] for name, key in keys.items() if key in by}
+        found.append(kept | {"readings": list(keys), "answers": given})
+    return found
 
 
 def outcomes(records: Iterable[Mapping[str, Any]]) -> list[Outcome]:
@@ -170,9 +174,9 @@ def variants(records: Sequence[Mapping[str, Any]]) -> list[VariantScore]:
     found = []
     for base in ("chunked", "native"):
         compared = [name for name in names if name == base or name.startswith(f"{base}@")]
-        if len(compared) < 2:
+        own = [record for record in records if record["answers"].keys() >= {base, *compared}]
+        if len(compared) < 2 or not own:
             continue
-        own = [record for record in records if record["answers"].keys() >= set(compared)]
         for group in [*dict.fromkeys(record["group"] for record in own), "all"]:
             within = [record for record in own if group in (record["group"], "all")]
             found += [_variant(group, name, base, within) for name in compared]
@@ -188,11 +192,11 @@ def _variant(group: str, name: str, base: str, records: Sequence[Mapping[str, An
 
 def report(found: Sequence[Outcome], compared: Sequence[VariantScore]) -> list[str]:
     """Markdown: the routes, auto against the oracle, and the variants of readings."""
-    lines = ["| set | route | questions | accuracy | exact | prompt tokens, mean | first token, s | read whole |"]
+    lines = ["| set | route | scored | accuracy | exact | prompt tokens, mean | first token, s | read whole |"]
     lines.append("|" + " --- |" * 8)
     for item in summarise(found) if found else ():
         lines.append(
-            f"| {item.group} | {item.route} | {item.questions} | {_interval(item.accuracy)} | {item.exact:.3f} "
+            f"| {item.group} | {item.route} | {item.accuracy.n} | {_interval(item.accuracy)} | {item.exact:.3f} "
             f"| {item.mean_prompt_tokens:,.0f} | {item.median_first_token_s:.2f} | {item.read_whole:.0%} |"
         )
     right = route_accuracy(found)
@@ -202,10 +206,10 @@ def report(found: Sequence[Outcome], compared: Sequence[VariantScore]) -> list[s
         f"{right.share:.1%}.",
     ]
     if compared:
-        lines += ["", "| set | reading | questions | accuracy | gain | prompt tokens, mean |", "|" + " --- |" * 6]
+        lines += ["", "| set | reading | scored | accuracy | gain | prompt tokens, mean |", "|" + " --- |" * 6]
     for variant in compared:
         lines.append(
-            f"| {variant.group} | {variant.reading} | {variant.questions} | {_interval(variant.accuracy)} "
+            f"| {variant.group} | {variant.reading} | {variant.accuracy.n} | {_interval(variant.accuracy)} "
             f"| {_interval(variant.gain)} | {variant.mean_prompt_tokens:,.0f} |"
         )
     return lines

@@ -4,6 +4,7 @@ All offsets count characters (Python string indices) of `Document.text`; spans a
 `[start, end)`. Page numbers count from 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -91,6 +92,16 @@ class Chunk:
     context: str
     first_page: int | None = None
     last_page: int | None = None
+
+
+def run_around(chunks: Sequence[Chunk], offset: int) -> list[Chunk]:
+    """Of a document's chunks in order, those that touch one another around the one that holds a character."""
+    first = last = next(place for place, chunk in enumerate(chunks) if chunk.start <= offset < chunk.end)
+    while first > 0 and chunks[first - 1].end == chunks[first].start:
+        first -= 1
+    while last + 1 < len(chunks) and chunks[last].end == chunks[last + 1].start:
+        last += 1
+    return list(chunks[first : last + 1])
 
 
 @dataclass(frozen=True, slots=True)

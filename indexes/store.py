@@ -14,7 +14,7 @@ from typing import Any
 
 from .chunking import Span
 from .database import Database, portions, start_again
-from .documents import Chunk, Document, FileRecord, FileState, Heading, LoadedDocument, Page
+from .documents import Chunk, Document, FileRecord, FileState, Heading, LoadedDocument, Page, run_around
 from .errors import CollectionBrokenError, CollectionError, CollectionMissingError, CollectionVersionError
 from .schema import DATABASE, FORMAT_VERSION, SCHEMA
 from .segment_table import SegmentTable
@@ -208,27 +208,16 @@ class Store:
             found.update(self._db.rows(f"SELECT id, document_id FROM chunks WHERE id IN ({marks})", some))
         return found
 
-    def chunks_of(self, document_id: int) -> list[Chunk]:
-        """All chunks of a document in order."""
-        rows = self._db.rows(
-            f"SELECT {_CHUNK} FROM chunks c WHERE c.document_id = ? ORDER BY c.ordinal", (document_id,)
-        )
+    def chunks_of(self, document_id: int, section: str | None = None) -> list[Chunk]:
+        """All chunks of a document in order, or those of a section."""
+        where = "c.document_id = ? AND c.section = coalesce(?, c.section)"
+        rows = self._db.rows(f"SELECT {_CHUNK} FROM chunks c WHERE {where} ORDER BY c.ordinal", (document_id, section))
         return [Chunk(*row) for row in rows]
 
     def section_chunks(self, document_id: int, offset: int) -> list[Chunk]:
-        """The run of chunks with one section around the character at `offset`, in order; none beyond a document's end
-        and where it has no section."""
+        """The run of chunks with one section around a character; none beyond the end and where there is no section."""
         section = self.section_at(document_id, offset)
-        if not section:
-            return []
-        query = f"SELECT {_CHUNK} FROM chunks c WHERE c.document_id = ? AND c.section = ? ORDER BY c.ordinal"
-        chunks = [Chunk(*row) for row in self._db.rows(query, (document_id, section))]
-        first = last = next(place for place, chunk in enumerate(chunks) if chunk.start <= offset < chunk.end)
-        while first > 0 and chunks[first - 1].end == chunks[first].start:
-            first -= 1
-        while last + 1 < len(chunks) and chunks[last].end == chunks[last + 1].start:
-            last += 1
-        return chunks[first : last + 1]
+        return run_around(self.chunks_of(document_id, section), offset) if section else []
 
     def section_at(self, document_id: int, offset: int) -> str:
         """Section of the chunk that holds a character of a document; empty beyond its end."""
@@ -238,9 +227,8 @@ class Store:
 
     def chunk_texts(self, first: int, last: int) -> Iterator[tuple[int, str, str]]:
         """Id, context and text of every chunk with an id in [first, last], by id."""
-        yield from self._db.stream(
-            "SELECT id, context, text FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
-        )
+        query = "SELECT id, context, text FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id"
+        yield from self._db.stream(query, (first, last))
 
     def chunk_ids(self, first: int, last: int) -> list[int]:
         rows = self._db.rows("SELECT id FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (first, last))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cost import Ceilings, decode_seconds, parameters, prefill_seconds, weights_read
-from engine.devices import RESERVE_BYTES
+from engine.devices import RESERVE_BYTES, STEP_TOKENS
 from engine.errors import ContextError
 from engine.kv.formats import FORMATS, CacheFormat, centred
 from engine.kv.geometry import Placement, Sharding, bytes_per_token, request_bytes, request_tokens, state_bytes
@@ -108,12 +108,12 @@ def capacity(
     rows = []
     for name in dtypes:
         form, page = _format(name, config)
-        place = Placement(form, page, sharding)
+        place = Placement(form, page, sharding, STEP_TOKENS)
         fits = tuple(_fit(config, layers, place, tokens, cache, weights, room) for tokens in asked)
         longest = request_tokens(layers, cache, place, reach)
         rows.append(CacheRow(name, bytes_per_token(layers, form, sharding), longest, fits))
     form, page = _format(dtypes[0], config)
-    place = Placement(form, page, sharding)
+    place = Placement(form, page, sharding, STEP_TOKENS)
     chunked = request_bytes(layers, min(CHUNKED_TOKENS, reach), place)
     displaced = request_bytes(layers, max(asked), place) // chunked
     states = state_bytes(layers, place)

@@ -62,7 +62,7 @@ def measure_speed(engine: Engine, profile: SpeedProfile, say: Callable[[str], No
 
 def reading_seconds(engine: Engine, tokens: int) -> Observation:
     """Seconds to the first token of a prompt of about so many tokens, which begins like no other."""
-    words = f"{uuid4().hex} " + " ".join(f"{number:05}" for number in range(tokens))
+    words = f"{uuid4().hex} " + " ".join(f"{number % 100_000:05}" for number in range(tokens))
     message = Message("user", words[: int(len(words) * tokens / engine.count_tokens(words))])
     done = complete(engine, [message], Sampling(max_tokens=1))
     return Observation(done.usage.prompt_tokens, done.timings.first_token_s)

@@ -35,9 +35,9 @@ class ModelStrength(StrEnum):
 Requested = Literal["auto", "chunked", "native"]
 SMALL_PARAMETERS, MEDIUM_PARAMETERS = 4_000_000_000, 20_000_000_000
 # Whole reading that a model of a strength is trusted with for the sake of the answer; None: as far as it is reliable.
-# Measured with one small model, which gained up to here and about nothing beyond (docs/results.md); else set by hand.
+# A small model's answers were measured to be no better by it (docs/results.md); the others are set by hand.
 WHOLE_TOKENS: dict[ModelStrength, int | None] = {
-    ModelStrength.SMALL: 32_768,
+    ModelStrength.SMALL: 0,
     ModelStrength.MEDIUM: 32_768,
     ModelStrength.UNKNOWN: 32_768,
     ModelStrength.LARGE: None,
@@ -222,6 +222,9 @@ def _weigh(
             f"{limit.tokens:,} tokens of the {limit.name} ({limit.reason})"
         )
     trusted = WHOLE_TOKENS[signals.strength]
+    if trusted == 0:
+        model = f"a model of {signals.strength} strength"
+        return False, f"a question of kind {kind} draws on many places, but {model} answers no better by {whole}"
     if trusted is not None and used > trusted:
         return False, (
             f"{whole}, are over the {trusted:,} up to which a model of {signals.strength} strength gains by them"

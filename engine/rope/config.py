@@ -9,7 +9,6 @@ from .scaling import OPTIONS, RopeScaling
 
 # Names that configs use for the same method.
 _SAME = {"su": "longrope", "deepseek_yarn": "yarn"}
-_MULTIPLIED = ("linear", "dynamic")
 _PLAIN = (None, "default", "mrope")
 CORRECT = "correct the model's config.json, or use another model"
 
@@ -38,15 +37,15 @@ def has_layered_rope(config: Mapping[str, Any]) -> bool:
 
 
 def native_tokens(config: Mapping[str, Any]) -> int:
-    """The length a model was trained for; where its config already extends, its reach as vLLM derives it: what it
-    declares, times the factor of linear and dynamic scaling (Gemma 3 declares the product).
+    """The length a model was trained for; where its config already extends, what it declares, and with linear
+    scaling that times the factor, as vLLM 0.32 derives it (Gemma 3 declares the product).
 
     Raises ModelDamagedError for a config that does not say.
     """
     factor = rope_parameters(config).get("factor")
     is_product = has_layered_rope(config) or "gemma3" in str(text_config(config).get("model_type"))
     if (
-        rope_kind(config) in _MULTIPLIED
+        rope_kind(config) == "linear"
         and not is_product
         and isinstance(factor, int | float)
         and not isinstance(factor, bool)

@@ -60,8 +60,7 @@ def test_flatter_than_a_line_is_taken_as_one() -> None:
 
 @given(_OBSERVATIONS)
 def test_the_fit_is_that_of_scipys_nonnegative_least_squares(observations: list[Observation]) -> None:
-    lengths = len({item.tokens for item in observations})
-    powers = {1: (1,), 2: (1, 2)}.get(lengths, (0, 1, 2))
+    powers = {1: (1,), 2: (1, 2)}.get(len({item.tokens for item in observations}), (0, 1, 2))
     design = np.array([[(item.tokens / 32768) ** power / item.seconds for power in powers] for item in observations])
     _, norm = nnls(design, np.ones(len(observations)))
     assert _fitted(observations) == pytest.approx(norm**2, rel=1e-6, abs=1e-9)
@@ -73,6 +72,14 @@ def test_no_other_allowed_fit_has_a_smaller_error(
 ) -> None:
     lengths = len({item.tokens for item in observations})
     assert _fitted(observations) <= _loss(observations, c if lengths > 2 else 0.0, a, b if lengths > 1 else 0.0) + 1e-9
+
+
+def test_beyond_what_was_measured_time_grows_in_proportion_at_least() -> None:
+    # A constant fits best: 0.5 s up to 2,000 tokens, and 50 times as much for 50 times as many
+    flat = [Observation(500, 0.5), Observation(1000, 0.5), Observation(2000, 0.5)]
+    assert predict_seconds(flat, 700) == pytest.approx(0.5)
+    assert predict_seconds(flat, 2000) == pytest.approx(0.5)
+    assert predict_seconds(flat, 100_000) == pytest.approx(25.0)
 
 
 @given(_OBSERVATIONS, st.integers(1, 100_000), st.integers(1, 100_000))

@@ -3,16 +3,19 @@
 import json
 import math
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.base import EngineInfo, Message
 from engine.fake import FakeEngine
 from engine.models import DEFAULT_MODEL, locate
+from engine.rope.scaling import RopeScaling
 from evals import qa_scores
 from evals.qa_answers import answer, read_records
-from evals.qa_prompts import CHUNK_TOKENS, PlannedSource, Planner, prepared, stored_prompt
+from evals.qa_prompts import CHUNK_TOKENS, PlannedSource, Planner, Prompt, prepared, stored_prompt
 from evals.qa_scores import RouteAccuracy, joined, outcomes, report, route_accuracy, score_answer, summarise, variants
 from evals.qa_sets import LEVAL_PARTS, SETS, QaQuestion, sampled
 from indexes.collection import Collection
@@ -92,13 +95,29 @@ def test_a_question_that_is_answered_in_part_is_left_out_of_the_routes() -> None
     assert {item.question for item in outcomes([whole, part])} == {"a"}
 
 
-def test_answers_are_joined_with_their_questions() -> None:
-    records = [{"id": "a", "gold": "x", "prompts": {"chunked": {}, "native": {}}}, {"id": "b", "prompts": {}}]
-    lines = [{"id": "a", "reading": "native", "text": "1"}, {"id": "z", "reading": "native", "text": "2"}]
-    assert joined(records, lines) == [
-        {"id": "a", "gold": "x", "readings": ["chunked", "native"], "answers": {"native": lines[0]}},
-        {"id": "b", "readings": [], "answers": {}},
+def _stored(text: str, factor: float = 1.0) -> dict[str, Any]:
+    return asdict(Prompt((Message("user", text),), 3, 4, factor))
+
+
+def test_answers_are_joined_with_the_prompts_that_they_were_given_to() -> None:
+    short, long, stretched = _stored("short"), _stored("long"), _stored("long", 4.0)
+    records = [
+        {"id": "a", "gold": "x", "prompts": {"chunked": short, "native": long, "whole": stretched}},
+        {"id": "b", "prompts": {"chunked": short}},
     ]
+    lines = [
+        {"id": "a", "reading": "chunked@512", "prompt": stored_prompt(short).key, "text": "1"},  # by another name then
+        {"id": "a", "reading": "native", "prompt": stored_prompt(stretched).key, "text": "2"},
+        {"id": "a", "reading": "native", "prompt": "of another preparation", "text": "3"},
+        {"id": "z", "reading": "native", "prompt": stored_prompt(short).key, "text": "4"},
+    ]
+    assert joined(records, lines) == [
+        {
+            "id": "a", "gold": "x", "readings": ["chunked", "native", "whole"],
+            "answers": {"chunked": lines[0], "whole": lines[1]},
+        },
+        {"id": "b", "readings": ["chunked"], "answers": {}},
+    ]  # fmt: skip
 
 
 def test_variants_are_compared_on_questions_that_all_of_them_have() -> None:
@@ -110,6 +129,9 @@ def test_variants_are_compared_on_questions_that_all_of_them_have() -> None:
     one = found["g", "chunked@512"]
     assert (one.questions, one.accuracy.mean, one.gain.mean, one.mean_prompt_tokens) == (2, 0.5, -0.5, 60)
     assert found["g", "chunked"].gain.mean == 0
+    assert variants([third]) == []
+    assert variants([{**first, "answers": {"chunked@512": _answer("red", 50)}}]) == []
+    assert variants([third, {**first, "answers": {"chunked@512": _answer("red", 50)}}]) == []
     assert "| g | chunked@512 | 2 | 0.500 (0.000 to 1.000) | -0.500" in "\n".join(report([], list(found.values())))
 
 
@@ -140,7 +162,11 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
         read_records(path)
 
 
-TEXT = "# Marrowbay\n\n" + "Cells are sold in crates. " * 400 + "\n\n# Finances\n\nRevenue was 13.7 million euros.\n"
+TEXT = (
+    "# Marrowbay\n\nRevenue of Marrowbay is told below. "
+    + "Cells are sold in crates. " * 400
+    + "\n\n# Finances\n\nRevenue was 13.7 million euros.\n"
+)
 QUESTION = QaQuestion("q1", "g", "What was the revenue of Marrowbay?", "13.7 million", "number", TEXT)
 
 
@@ -178,7 +204,8 @@ def test_variants_of_a_prepared_question(record: dict[str, Any]) -> None:
     assert prompts["chunked@512"].tokens < 700
     assert sorted(prompts["native@best_first"].documents) == sorted(prompts["native"].documents)
     first, last = (prompts[f"chunked@{order}"].messages[-1].content for order in ("best_first", "best_last"))
-    assert (first.index("13.7 million") < last.index("13.7 million")) or first == last
+    assert first != last
+    assert len(first) == len(last)
 
 
 def test_auto_reads_whole_with_an_engine_that_is_to_be_trusted(source: PlannedSource, tmp_path: Path) -> None:
@@ -194,6 +221,14 @@ def test_auto_reads_whole_with_an_engine_that_is_to_be_trusted(source: PlannedSo
     assert record["escalation"] == "whole"
 
 
+class Stretched(FakeEngine):
+    """An engine of a model that is stretched by 4."""
+
+    @property
+    def info(self) -> EngineInfo:
+        return replace(super().info, rope=RopeScaling("yarn", 4.0, 8192))
+
+
 def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
     record: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -201,7 +236,7 @@ def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
 
     def start(needed_tokens: int) -> FakeEngine:
         started.append(needed_tokens)
-        return FakeEngine(max_model_tokens=100_000)
+        return Stretched(max_model_tokens=100_000) if needed_tokens > 20_000 else FakeEngine(max_model_tokens=20_000)
 
     out = tmp_path / "answers.jsonl"
     answer([record], out, start, ["chunked", "native"])
@@ -209,9 +244,9 @@ def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
     assert [(line["id"], line["reading"]) for line in lines] == [("q1", "chunked"), ("q1", "native")]
     assert lines[1]["prompt_tokens"] > lines[0]["prompt_tokens"] > 100
     assert lines[0]["text"]
-    assert started == [record["prompts"]["native"]["tokens"] + 160]
+    assert started == [max(record["prompts"][name]["needed_tokens"] for name in ("chunked", "native"))]
     before = out.read_text(encoding="utf-8")
-    stretched = {**record["prompts"]["native"], "factor": 4.0}
+    stretched = {**record["prompts"]["native"], "factor": 4.0, "needed_tokens": 30_000}
     again = {**record, "id": "q2", "prompts": {**record["prompts"], "native": stretched}}
     answer([record, again], out, start, ["chunked", "native", "chunked@5*"])
     assert out.read_text(encoding="utf-8").startswith(before)
@@ -222,10 +257,16 @@ def test_answers_are_written_one_by_one_and_a_run_that_was_killed_goes_on(
         ("q2", "chunked@512", 1.0),
         ("q2", "native", 4.0),
     ]
-    assert len(started) == 3  # an engine for each factor
+    assert len(started) == 3
+    assert started[2] == 30_000  # an engine for each factor, for the longest request
     answer([record], out, start, ["chunked", "native"])  # nothing is left to do, and no engine starts
     assert len(started) == 3
-    assert summarise(outcomes(joined([{**record, "prompts": {"chunked": 0, "native": 0}}], lines)))
+    assert len(started) == 3
+    main = {name: record["prompts"][name] for name in ("chunked", "native")}
+    assert summarise(outcomes(joined([{**record, "prompts": main}], lines)))
+    wrong = {**record, "id": "q3", "prompts": {"native": {**stretched, "factor": 2.0}}}
+    with pytest.raises(ValueError, match="stretched by 2"):
+        answer([wrong], out, start)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")

@@ -80,19 +80,22 @@ TABLE = {
     "synthesis: fits": Case("auto", (700,), K, None, EXPLAIN, N, K, (1,)),
     "synthesis: over": Case("auto", (950,), K, None, EXPLAIN, C, 400),
     "synthesis: over a soft limit": Case("auto", (700,), K, 700, EXPLAIN, C, 400),
-    # What a model of a strength gains by whole reading: 32,768 but for large models
-    "small: at its bound": Case("auto", (32_668,), 99_999, None, GATHER, N, 99_999, (1,), strength=SMALL),
-    "small: over its bound": Case(
-        "auto", (32_669,), 99_999, None, GATHER, C, 400, says="model of small", strength=SMALL
+    # What a model of a strength gains by whole reading: nothing small, 32,768 medium and unknown, all large
+    "small: many places": Case(
+        "auto", (500,), K, None, GATHER, C, 400, says="small strength answers no better", strength=SMALL
     ),
+    "small: as short as passages": Case("auto", (300,), K, None, GATHER, N, K, (1,), strength=SMALL),
+    "small: asked for": Case("native", (500,), K, None, GATHER, N, K, (1,), strength=SMALL),
     "medium: at its bound": Case("auto", (32_668,), 99_999, None, EXPLAIN, N, 99_999, (1,), strength=MEDIUM),
     "medium: over its bound": Case("auto", (32_669,), 99_999, None, EXPLAIN, C, 400, says="medium", strength=MEDIUM),
     "unknown: at its bound": Case("auto", (32_668,), 99_999, None, COMPARE, N, 99_999, (1,), strength=UNKNOWN),
     "unknown: over its bound": Case("auto", (32_669,), 99_999, None, COMPARE, C, 400, says="32,768", strength=UNKNOWN),
     "large: as far as it reaches": Case("auto", (99_000,), 99_999, None, COMPARE, N, 99_999, (1,)),
     "large: as far as it is reliable": Case("auto", (99_000,), 99_999, 99_000, COMPARE, C, 400),
-    "small: two documents over its bound": Case("auto", (17_000, 17_000), 99_999, None, GATHER, C, 400, strength=SMALL),
-    "small: a lookup needs no bound": Case("auto", (32_669,), 99_999, None, LOOKUP, C, 400, strength=SMALL),
+    "medium: two documents over its bound": Case(
+        "auto", (17_000, 17_000), 99_999, None, GATHER, C, 400, strength=MEDIUM
+    ),
+    "medium: a lookup needs no bound": Case("auto", (32_669,), 99_999, None, LOOKUP, C, 400, strength=MEDIUM),
     "small: long passages beat the bound": Case(
         "auto", (20_000,), 99_999, None, LOOKUP, N, 99_999, (1,), strength=SMALL, chunk_tokens=20_000
     ),

@@ -74,9 +74,9 @@ def test_a_larger_need_never_gets_a_smaller_plan(first: int, second: int) -> Non
     [
         ({"rope_parameters": {"rope_type": "llama3", "factor": 8.0, "rope_theta": 500000.0}}, 8192),
         ({"rope_theta": 10000.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 8192),
-        # vLLM 0.32 multiplies these two, but for a family that declares the product
+        # vLLM 0.32 multiplies, but for a family that declares the product; with dynamic it has no positions beyond
         ({"rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 2.0}}, 16384),
-        ({"rope_theta": 10000.0, "rope_scaling": {"type": "dynamic", "factor": 3.0}}, 24576),
+        ({"rope_theta": 10000.0, "rope_scaling": {"type": "dynamic", "factor": 3.0}}, 8192),
         ({"model_type": "gemma3_text", "rope_scaling": {"type": "linear", "factor": 2.0}}, 8192),
     ],
 )
