@@ -64,6 +64,15 @@ def test_gpus_share_weights_and_heads() -> None:
     assert [row.bytes_per_token for row in two.rows] == [row.bytes_per_token // 2 for row in one.rows]
 
 
+def test_a_window_keeps_the_step_that_is_read_beside_it() -> None:
+    # 15 tokens before the step and 8,192 of it: 513 pages of 16, and one more as a window begins anywhere
+    windowed = {**TINY, "max_position_embeddings": 200_000, "layer_types": ["sliding_attention"], "sliding_window": 16}
+    page = 256 * 16
+    room = Room("mine", RESERVE_BYTES + 70_144 + page * 514 * 3, 1.0)
+    (row,) = capacity("m", windowed, room, ("bfloat16",), (100, 100_000)).rows
+    assert [fit.at_once for fit in row.fits] == [514 * 3 // 7, 3]
+
+
 @pytest.mark.parametrize(
     ("room", "dtypes", "contexts", "error", "said"),
     [
