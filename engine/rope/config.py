@@ -9,6 +9,14 @@ from .scaling import OPTIONS, RopeScaling
 
 # Names that configs use for the same method.
 _SAME = {"su": "longrope", "deepseek_yarn": "yarn"}
+# What transformers takes for families whose older configs name no base.
+DEFAULT_BASES = dict.fromkeys(
+    (
+        "llama", "mistral", "qwen2", "qwen2_moe", "qwen3", "gemma", "gemma2", "phi3", "olmo", "olmo2", "starcoder2",
+        "granite", "deepseek_v2", "deepseek_v3",
+    ),
+    10_000.0,
+) | {"mixtral": 1_000_000.0, "cohere": 500_000.0}  # fmt: skip
 _PLAIN = (None, "default", "mrope")
 CORRECT = "correct the model's config.json, or use another model"
 
@@ -76,8 +84,12 @@ def is_extended(config: Mapping[str, Any]) -> bool:
 
 
 def rope_theta(config: Mapping[str, Any]) -> float | None:
-    """The base of the frequencies; None for a model without rotary positions."""
-    theta = rope_parameters(config).get("rope_theta", text_config(config).get("rope_theta"))
+    """The base of the frequencies, or the family's where the config names none; None for a model without rotary
+    positions."""
+    inner = text_config(config)
+    theta = rope_parameters(config).get("rope_theta", inner.get("rope_theta"))
+    if theta is None and "rope_theta" not in inner:
+        return DEFAULT_BASES.get(str(inner.get("model_type")))
     return float(theta) if isinstance(theta, int | float) and not isinstance(theta, bool) else None
 
 

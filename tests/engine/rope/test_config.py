@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import ModelDamagedError, RopeError
-from engine.rope.config import head_dim, is_extended, own_scaling, rotary
+from engine.rope.config import DEFAULT_BASES, head_dim, is_extended, own_scaling, rope_theta, rotary
 from engine.rope.context import plan_context, reach_tokens
 from engine.rope.methods import Rotary
 from engine.rope.scaling import RopeScaling
@@ -145,3 +145,15 @@ def test_a_null_factor_is_the_declared_length_over_the_original() -> None:
 
 def test_a_head_size_of_its_own_comes_before_the_division() -> None:
     assert head_dim({"head_dim": 128, "hidden_size": 1000, "num_attention_heads": 16}) == 128
+
+
+@pytest.mark.parametrize("family", sorted(DEFAULT_BASES))
+def test_a_config_that_names_no_base_has_that_of_its_family(family: str) -> None:
+    from transformers import AutoConfig
+
+    theirs = AutoConfig.for_model(family).rope_parameters
+    assert rope_theta({"model_type": family}) == theirs["rope_theta"]
+    assert theirs.get("partial_rotary_factor", 1.0) == 1.0
+    assert rope_theta({"model_type": family, "rope_theta": 7e6}) == 7e6
+    assert rope_theta({"model_type": family, "rope_theta": None}) is None
+    assert rope_theta({"model_type": "gpt2"}) is None
