@@ -123,9 +123,9 @@ class Planner:
 def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str, Any]:
     """One question's record: its prompts by reading, auto's choice and what it would escalate to.
 
-    Whole documents and lengths of passages that fit no budget are missing; raises BudgetError where no passage
-    fits. With `variants`, passages of other lengths and orders and whole documents
-    in other orders are read too, named after an @.
+    Whole documents and lengths of passages that fit no budget are missing. With `variants`, passages of other lengths
+    and orders and whole documents in other orders are read too, named after an @. Raises BudgetError where no passage
+    fits.
     """
     auto, chunked = (planner.plan(question.text, _config(requested)) for requested in ("auto", "chunked"))
     prompts = {"chunked": planner.prompt(chunked, _config("chunked"))}
@@ -138,8 +138,8 @@ def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str
     chosen = None
     if whole is not None:
         prompt = planner.prompt(planner.whole(auto, whole, _config("auto")), _config("auto"))
-        chosen = "native" if prompt == prompts.get("native") else "whole"
-        prompts[chosen] = prompt
+        chosen = "native" if native is not None and prompt.key == prompts["native"].key else "whole"
+        prompts.setdefault(chosen, prompt)
     if variants:
         prompts |= _variants(question.text, planner, chunked, native)
     return {
