@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base import Engine, Message, Sampling, complete
-
-from .qa_prompts import ANSWER_TOKENS, Prompt, stored_prompt
+from evals.qa_prompts import ANSWER_TOKENS, Prompt, stored_prompt
 
 
 def answer(

@@ -13,7 +13,7 @@ from .config import EngineSettings
 from .engines import EmbeddedSource, speed_profile
 
 FIRST_TOKENS, STEP = 256, 2  # lengths that are read: each twice the one before, up to the engine's own
-MARGIN_TOKENS = 64  # of the engine's length, for the chat template and the answer
+MARGIN_TOKENS = 256  # of the engine's length, for the chat template and the answer
 PATIENCE_S = 20.0  # longer readings are left to extrapolation
 BRIEF_S, TIMES = 1.0, 3  # readings as brief as this are repeated, and their median counts
 
@@ -49,6 +49,8 @@ def measure_speed(engine: Engine, profile: SpeedProfile, say: Callable[[str], No
     """Reads made-up prompts of several lengths, as long as one is predicted to take PATIENCE_S at most, and records
     the seconds to the first token. The very first reading does not count: it meets what is compiled on first use."""
     most = engine.info.max_model_tokens - MARGIN_TOKENS
+    if most < 1:
+        return
     reading_seconds(engine, min(FIRST_TOKENS, most))
     for length in measured_lengths(most):
         if (profile.predict(length) or 0.0) > PATIENCE_S:

@@ -10,11 +10,19 @@ from engine.base import Completion, Delta, Engine, EngineInfo, Message, Sampling
 from engine.errors import ModelMissingError
 from engine.fake import FakeEngine
 from engine.models import ModelFiles
-from engine.speed import Observation
+from engine.speed import Observation, SpeedProfile
 from pipeline import measuring
 from pipeline.config import EngineSettings
 from pipeline.engines import speed_profile
-from pipeline.measuring import FIRST_TOKENS, PATIENCE_S, TIMES, measured_lengths, pull_and_measure
+from pipeline.measuring import (
+    FIRST_TOKENS,
+    MARGIN_TOKENS,
+    PATIENCE_S,
+    TIMES,
+    measure_speed,
+    measured_lengths,
+    pull_and_measure,
+)
 
 
 class Reader(FakeEngine):
@@ -74,7 +82,7 @@ def test_lengths_are_read_as_long_as_it_takes_no_long_time(settings: EngineSetti
     pulled = pull_and_measure(settings, True, said.append)
     (source,) = sources
     lengths = [256, 512, 1024, 2048, 4096, 8192, 16384]  # the next one would take 22 s
-    assert source.engine.info.max_model_tokens - 64 > PATIENCE_S * 1500
+    assert source.engine.info.max_model_tokens - MARGIN_TOKENS > PATIENCE_S * 1500
     assert [point.tokens for point in pulled.speeds] == pytest.approx(lengths, rel=0.15)
     assert all(point.seconds == point.tokens / 1500 for point in pulled.speeds)
     assert speed_profile(source.engine.info).predict(1500) == pytest.approx(1.0)
@@ -83,6 +91,15 @@ def test_lengths_are_read_as_long_as_it_takes_no_long_time(settings: EngineSetti
     assert len(said) == 1 + len(lengths)
     assert len(source.engine.prompts) == 1 + 3 * TIMES + 4  # short ones are read again
     assert (pulled.model, pulled.folder) == (settings.model, settings.model)
+
+
+def test_an_engine_too_short_to_be_measured_is_left_alone(tmp_path: Path) -> None:
+    engine = Reader(max_model_tokens=MARGIN_TOKENS)
+    profile = SpeedProfile(tmp_path, "m", "d", "k")
+    measure_speed(engine, profile, lambda _: None)
+    assert (engine.prompts, profile.observations()) == ([], [])
+    measure_speed(Reader(max_model_tokens=MARGIN_TOKENS + 100), profile, lambda _: None)
+    assert [point.tokens for point in profile.observations()] == pytest.approx([100], rel=0.2)
 
 
 def test_no_prompt_begins_like_another(settings: EngineSettings, sources: list[Source]) -> None:
