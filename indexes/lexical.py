@@ -134,14 +134,22 @@ class InvertedIndex:
         idfs = {
             term: bm25.idf(self._chunks, sum(len(item.rows) for item in items if item)) for term, items in found.items()
         }
-        for index, part in enumerate(self._parts):
-            weighed = [
+        weighed = [
+            [
                 _Weighed(item, weights[term] * idfs[term], self._most(part, item, weights[term] * idfs[term]))
-                for term, items in found.items()
-                if (item := items[index])
+                if item
+                else None
+                for part, item in zip(self._parts, items, strict=True)
             ]
+            for term, items in found.items()
+        ]
+        # One order for all parts: numbers that are added in another order differ in their last digit, and equal chunks
+        # would not be equal.
+        weighed.sort(key=lambda items: -max((item.most for item in items if item), default=0.0))
+        for index, part in enumerate(self._parts):
+            terms = [item for items in weighed if (item := items[index])]
             bar = float(scores[k - 1]) if len(scores) >= k else 0.0
-            rows, more = self._best(part, weighed, k, bar)
+            rows, more = self._best(part, terms, k, bar)
             ids, scores = _top(np.concatenate([ids, part.postings.chunk_ids[rows]]), np.concatenate([scores, more]), k)
         return [Scored(int(i), float(s)) for i, s in zip(ids, scores, strict=True)]
 
@@ -150,7 +158,6 @@ class InvertedIndex:
 
     def _best(self, part: LexicalPart, terms: list[_Weighed], k: int, bar: float) -> tuple[Array, Array]:
         """Rows with their scores: all that may be among the best k, where `bar` is the k-th best so far."""
-        terms = sorted(terms, key=lambda item: -item.most)
         lengths = part.postings.lengths
         scores = np.zeros(len(part.postings), dtype=np.float64)
         rest = sum(item.most for item in terms)

@@ -176,6 +176,14 @@ def test_equal_chunks_come_by_id_in_whatever_part_they_are(
             assert ranked == ids[: len(ranked)]
 
 
+def test_equal_chunks_are_equal_though_a_term_weighs_more_in_one_part() -> None:
+    # qd has its peak in the second part, so that the parts by themselves would add up in different orders
+    long = ["qa", "qa", "qa", "qa", "qa", "qb", "qb", "qd"]
+    corpus = [["qc"], ["qc"], long, *[["qc"]] * 12, ["qd"], long]
+    (first,) = inverted(range(17), corpus, [3]).search(ones(["qa", "qb", "qd"]), 1)
+    assert first.chunk_id == 2
+
+
 def test_the_ranking_is_that_of_bm25s() -> None:
     import bm25s  # here, because it loads numba, beside whose modules vLLM does not start
 
