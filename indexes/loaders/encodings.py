@@ -1,6 +1,7 @@
 """Bytes → text: by mark, UTF-8, what the file declares, the pattern of NULs, or the letters that come out."""
 
 import codecs
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ _MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
+ISO_2022 = re.compile(rb"\x1b\$(?:[@AB]|\([A-D])")  # begins characters of two bytes (RFC 1468, RFC 1554)
 _WINDOW = 100_000  # bytes on each side of the first that is not UTF-8, by which an encoding is guessed
 _SAMPLE = 4096  # bytes by which wide encodings without a mark are told from binary data
 _NUL_SHARE = 0.02  # of code units with a NUL byte that wide text has at the least: its blanks and line ends
@@ -75,7 +77,8 @@ def decode(data: bytes, declared: str = "") -> str:
             raise UnsupportedError("holds binary data, not text")
         return _newlines(data.decode(wide, errors="replace"))
     name = _known(declared)
-    if b"\x1b$" in data or (b"\x1b" in data and name.startswith("iso2022")):  # seven-bit: it would pass for UTF-8
+    is_japanese = data.isascii() and ISO_2022.search(data)
+    if is_japanese or (b"\x1b" in data and name.startswith("iso2022")):  # seven-bit: it would pass for UTF-8
         return _newlines(data.decode(name if name.startswith("iso2022") else "iso2022_jp_2", errors="replace"))
     try:
         return _newlines(data.decode("utf-8"))
