@@ -42,10 +42,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenText:
+    """Text in a file that its reader does not see, why not ("white text"), and its page where the format has any."""
+
+    reason: str
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedDocument:
     """What a loader makes of a file: text with tables as readable rows, and where its parts are.
 
-    `notes` say what of the file is not in the text, such as scanned pages; they are shown with the file.
+    `notes` say what of the file is not in the text, such as scanned pages; they are shown with the file. `hidden` is
+    no part of the text: it is searched on request only, and never put before a model.
     """
 
     kind: str
@@ -55,6 +65,7 @@ class LoadedDocument:
     headings: tuple[Heading, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    hidden: tuple[HiddenText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

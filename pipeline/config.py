@@ -17,7 +17,7 @@ FILE = "fathom.toml"
 _PREFIX = "FATHOM_"
 _SCHEMES = ("http", "https", "fake")
 # Variables of other rooms that share the prefix.
-_FOREIGN = frozenset({"FATHOM_CACHE", "FATHOM_ENCODER", "FATHOM_ENGINE_API_KEY"})
+_FOREIGN = frozenset({"FATHOM_CACHE", "FATHOM_ENCODER", "FATHOM_ENGINE_API_KEY", "FATHOM_HOME"})
 
 
 class _Section(BaseModel):

@@ -19,6 +19,7 @@ def fresh_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     kept = {"FATHOM_CACHE"} if request.node.get_closest_marker("engine") else set()
     for name in [name for name in os.environ if name.startswith("FATHOM_") and name not in kept]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("FATHOM_HOME", str(tmp_path / ".home" / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".home" / "config"))
     if not kept:
         monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / ".home" / "cache"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from . import sniffing
+from .hidden import with_hidden_notes
 from .limits import LoadLimits
 from .parts import check_length
 
@@ -120,7 +121,7 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
         )
     kind = sniff(path)
     try:
-        document = _storable(_loader(kind)(path, limits))
+        document = with_hidden_notes(_storable(_loader(kind)(path, limits)))
     except LoadError:
         raise
     except RecursionError as error:
@@ -152,6 +153,7 @@ def _storable(document: LoadedDocument) -> LoadedDocument:
         headings=tuple(replace(heading, title=clean(heading.title)) for heading in document.headings),
         tables=tuple(replace(table, header=clean(table.header)) for table in document.tables),
         notes=tuple(clean(note) for note in document.notes),
+        hidden=tuple(replace(item, text=clean(item.text)) for item in document.hidden),
     )
 
 
@@ -161,6 +163,7 @@ def _told(document: LoadedDocument) -> Iterator[str]:
     yield from (heading.title for heading in document.headings)
     yield from (table.header for table in document.tables)
     yield from document.notes
+    yield from (item.text for item in document.hidden)
 
 
 def _loader(kind: str) -> Callable[[Path, LoadLimits], LoadedDocument]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ..documents import Heading, LoadedDocument, Page, Table
+from ..documents import Heading, HiddenText, LoadedDocument, Page, Table
 from .limits import LoadLimits
 
 MAX_FIELDS_BYTES = 32 * 2**20  # JSON of one frame: headings, tables, pages; Python may hold 20 times as much for it
@@ -129,6 +129,7 @@ def send_answer(descriptor: int, answer: Answer) -> None:
         "headings": [(heading.level, heading.title, heading.start) for heading in document.headings],
         "tables": [(table.start, table.end, table.header) for table in document.tables],
         "notes": document.notes,
+        "hidden": [(item.reason, item.text, item.page) for item in document.hidden],
     }
     send(descriptor, fields, document.text)
 
@@ -170,6 +171,12 @@ def _document(fields: object, text: str, limits: LoadLimits) -> LoadedDocument:
         ),
         _rows(fields.get("tables"), lambda start, end, header: Table(*span(start, end), _string(header))),
         tuple(_string(note) for note in _list(fields.get("notes"))),
+        _rows(
+            fields.get("hidden"),
+            lambda reason, text, page: HiddenText(
+                _string(reason), _string(text), None if page is None else _integer(page, 1)
+            ),
+        ),
     )
 
 

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from ..documents import Heading, LoadedDocument, Page, Table
+from ..documents import Heading, HiddenText, LoadedDocument, Page, Table
 from ..errors import LoadError
 from .limits import LoadLimits
 
 MAX_TITLE_CHARACTERS = 200
+_HIDDEN_JOINED = 1000  # characters of one hidden text, from which another one begins
 _MAX_MARKED_LINE = 1000  # characters; a longer line is no heading, fence or mail header
 
 _SPACES = re.compile(r"[^\S\n]+")
@@ -45,11 +47,28 @@ class DocumentBuilder:
     def __init__(self, limits: LoadLimits | None = None) -> None:
         self._parts: list[str] = []
         self._length = 0
+        self._hidden_characters = 0
         self._limits = limits
         self.pages: list[Page] = []
         self.headings: list[Heading] = []
         self.tables: list[Table] = []
         self.notes: list[str] = []
+        self.hidden: list[HiddenText] = []
+
+    def hide(self, reason: str, text: str) -> None:
+        """Keeps apart what a reader does not see; what follows on text hidden for the same reason joins it."""
+        text = squeeze(text)
+        if not text:
+            return
+        self._hidden_characters += len(text)
+        if self._limits:
+            check_length(self._hidden_characters, self._limits)
+        page = self.pages[-1].number if self.pages else None
+        last = self.hidden[-1] if self.hidden else None
+        if last and (last.reason, last.page) == (reason, page) and len(last.text) < _HIDDEN_JOINED:
+            self.hidden[-1] = HiddenText(reason, f"{last.text} {text}", page)
+        else:
+            self.hidden.append(HiddenText(reason, text, page))
 
     def block(self, text: str) -> None:
         """Appends a paragraph and a blank line."""
@@ -95,6 +114,7 @@ class DocumentBuilder:
         for table in document.tables:
             self.tables.append(Table(max(table.start + shift, start), min(table.end + shift, end), table.header))
         self.notes.extend(document.notes)
+        self.hidden.extend(replace(item, page=None) for item in document.hidden)
 
     def open_page(self, number: int) -> None:
         """Ends the page before, if any, and begins another with what is appended next."""
@@ -132,6 +152,7 @@ class DocumentBuilder:
             tuple(self.headings),
             tuple(tables),
             tuple(self.notes),
+            tuple(self.hidden),
         )
 
 

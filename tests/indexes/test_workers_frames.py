@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.documents import Heading, LoadedDocument, Page, Table
+from indexes.documents import Heading, HiddenText, LoadedDocument, Page, Table
 from indexes.loaders.frames import (
     Answer,
     Frame,
@@ -34,6 +34,7 @@ DOCUMENT = LoadedDocument(
     (Heading(1, "One", 0), Heading(2, "Zwei", 16)),
     (Table(0, 5, "| a | b |"),),
     ("page 3 is a scan",),
+    (HiddenText("white text", "Nobody sees this.", 2), HiddenText("hidden row", "Nor this.")),
 )
 GOOD: dict[str, object] = {
     "kind": "text",
@@ -42,6 +43,7 @@ GOOD: dict[str, object] = {
     "headings": [[1, "h", 0]],
     "tables": [[0, 5, "h"]],
     "notes": ["n"],
+    "hidden": [["white text", "h", None]],
 }
 
 _storable = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
@@ -60,6 +62,7 @@ def _documents(draw: st.DrawFn) -> LoadedDocument:
         tuple(Heading(draw(st.integers(1, 9)), draw(_storable), at) for at in draw(st.lists(place, max_size=3))),
         tuple(Table(start, end, draw(_storable)) for start, end in draw(st.lists(spans, max_size=3))),
         tuple(draw(st.lists(_storable, max_size=3))),
+        tuple(draw(st.lists(st.builds(HiddenText, _storable, _storable, st.none() | st.integers(1, 9)), max_size=3))),
     )
 
 
@@ -157,6 +160,9 @@ def test_no_bytes_are_more_than_a_frame_error(data: bytes) -> None:
         ("tables", [[0, 5, ["h"]]]),
         ("notes", "n"),
         ("notes", [1]),
+        ("hidden", [["white text", "h"]]),
+        ("hidden", [["white text", 1, None]]),
+        ("hidden", [["white text", "h", 0]]),
     ],
 )
 def test_a_field_that_is_not_as_it_should_be_fails_the_document(name: str, value: Any) -> None:

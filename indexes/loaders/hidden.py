@@ -1,0 +1,26 @@
+"""What a reader of a file does not see: how it is told with the file. It is kept apart from the text."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from ..documents import HiddenText, LoadedDocument
+
+_MAX_PAGES = 12  # named in a note
+
+
+def with_hidden_notes(document: LoadedDocument) -> LoadedDocument:
+    """The document with a note for every reason for which text of it is hidden."""
+    if not document.hidden:
+        return document
+    by_reason: defaultdict[str, list[HiddenText]] = defaultdict(list)
+    for item in document.hidden:
+        by_reason[item.reason].append(item)
+    return replace(document, notes=(*document.notes, *(_note(reason, some) for reason, some in by_reason.items())))
+
+
+def _note(reason: str, items: list[HiddenText]) -> str:
+    characters = sum(len(item.text) for item in items)
+    pages = sorted({item.page for item in items if item.page is not None})
+    where = ", ".join(map(str, pages[:_MAX_PAGES])) + (", …" if len(pages) > _MAX_PAGES else "")
+    on_pages = f" on page{'s' if len(pages) > 1 else ''} {where}" if pages else ""
+    return f"holds {characters:,} characters that its reader does not see ({reason}){on_pages}: kept apart"
