@@ -10,6 +10,18 @@ from .errors import NothingToRemoveError
 from .walking import printable, unprintable
 
 
+def is_stored_path(path: str) -> bool:
+    """Whether `Places.stored` can have made a path: it names one file, without `..`, and comes back as it is."""
+    real = unprintable(path)
+    try:
+        os.fsencode(real)
+    except UnicodeEncodeError:
+        return False
+    parts = real.split("/")
+    named = parts[1:] if real.startswith("/") else parts
+    return "\0" not in real and printable(real) == path and not {"", ".", ".."} & set(named)
+
+
 class Places:
     """Paths seen from the folder that holds a collection's `.fathom/`."""
 
