@@ -167,10 +167,10 @@ def check_kind(path: Path, status: os.stat_result, kind: int) -> None:
     """Raises CollectionError where something is not of the kind that is expected at its path."""
     found = stat.S_IFMT(status.st_mode)
     if found != kind:
-        named = found == stat.S_IFLNK and kind == stat.S_IFDIR
+        way = "name the real folder" if found == stat.S_IFLNK else "check the path that is given"
         raise CollectionError(
             f"{path} is {_KINDS.get(found, 'something else')}, expected {_KINDS[kind]}",
-            f"name the real folder with --collection, or: {REBUILD}" if named else REBUILD,
+            f"{way} with --collection, or: {REBUILD}" if kind == stat.S_IFDIR else REBUILD,
         )
 
 
