@@ -16,7 +16,7 @@ from .tokens import index_terms
 SEGMENT_CHUNKS = 8_192  # covered at once: what a killed run leaves uncovered at most, and a reader indexes in memory
 _TIER = 8  # while a run goes on, so many segments of a size are joined into one
 _RATIO = 4  # at its end a segment is at least so many times as large as the one after it
-_COMPARED_BYTES = 2**26  # of index files that are compared with their checksums whenever they are opened
+_COMPARED_BYTES = 2**25  # of index files that are compared with their checksums whenever they are opened
 _DEAD_SHARE = 0.2  # a segment with more dead chunks is written anew
 
 

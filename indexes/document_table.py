@@ -190,6 +190,8 @@ class DocumentTable:
         found: dict[int, int] = {}
         for marks, some in portions(map(int, chunk_ids)):
             found.update(self._db.rows(f"SELECT id, document_id FROM chunks WHERE id IN ({marks})", some))
+        if not all(type(owner) is int for owner in found.values()):
+            raise broken(self._db.folder, "a chunk's document is not a number")
         return found
 
     def chunks_of(self, document_id: int, section: str | None = None) -> list[Chunk]:

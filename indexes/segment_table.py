@@ -53,7 +53,7 @@ class SegmentTable:
         return found
 
     def _segment(self, row: Row) -> SegmentRow:
-        name, first, last, chunks, files = row
+        name, first, last, chunks, files, _ = row
         sums = _file_sums(files)
         if sums is None or not NAME.fullmatch(name) or not 1 <= first <= last or not 0 < chunks <= last - first + 1:
             raise broken(self._db.folder, f"{described(self._db, SEGMENTS, row)} is not one that fathom makes")

@@ -159,7 +159,7 @@ class Store(DocumentTable):
 
     def _rename(self, row: Row, path: str, name: str) -> None:
         """Calls a document after another file."""
-        values = (row[0], path, name, *row[3:])
+        values = (row[0], path, name, *row[3:-1])
         query = "UPDATE documents SET path = ?, name = ?, checksum = ? WHERE id = ?"
         self._db.rows(query, (path, name, checksum(self._db.salt, values), row[0]))
 
@@ -184,4 +184,4 @@ class Store(DocumentTable):
 
     def mtimes(self) -> dict[str, int]:
         """Modification time in ns of every known file as it was when it was read."""
-        return dict(self._db.rows("SELECT path, mtime_ns FROM files"))
+        return {row[0]: row[7] for row in read(self._db, FILES)}

@@ -7,7 +7,7 @@ import numpy as np
 
 from .database import Database, broken, portions
 from .embedding import Vectors
-from .sealing import VECTORS, checked, insert
+from .sealing import VECTORS, damaged, insert, is_whole
 
 _STORED = "<f2"  # half precision: cosines move by less than 0.001
 
@@ -52,7 +52,9 @@ class VectorTable:
         )
         block: list[bytes] = []
         for row in self._db.stream(query, (first, last)):
-            block.append(checked(self._db, VECTORS, row)[2])
+            if not is_whole(self._db, VECTORS, row):
+                raise damaged(self._db, VECTORS, row[:-1])
+            block.append(row[2])
             if len(block) == rows_at_once:
                 yield self._decoded(block)
                 block.clear()
