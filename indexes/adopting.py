@@ -19,9 +19,9 @@ from .documents import FileState
 from .folder import owner_name
 from .locking import writing
 from .opening import Opened, check_files, check_header, connect, enter
-from .origin import new_id, salt_of, trust, write_origin
+from .origin import new_id, require_key, salt_of, trust, write_origin
 from .sealing import META, insert, seal_all_again
-from .store import STALE, Store
+from .store import SHIPPED, STALE, Store
 
 _KEPT = ("id", "embedding", "generation", "model")  # entries of `meta` that mean something in another's collection
 
@@ -53,6 +53,7 @@ def adopt(folder: Path) -> Claims:
     One that belongs to somebody else is accepted where this user may write to it: that user can change it at any time.
     Raises CollectionError and its kinds, with nothing changed, for one that is damaged or cannot be written to.
     """
+    require_key()  # else what follows could not be recorded
     with _unbound(folder) as store, writing(store.home):
         if found := database_damage(store):
             raise broken(folder, found[0])
@@ -100,7 +101,7 @@ def _disarm(store: Store, collection_id: str) -> None:
     database = store.database
     database.rows("DELETE FROM files WHERE document_id IS NULL")
     database.rows("UPDATE files SET mtime_ns = ?, state = ?, reason = ''", (STALE, FileState.INDEXED))
-    database.rows("UPDATE documents SET sha256 = ''")
+    database.rows("UPDATE documents SET sha256 = ?", (SHIPPED,))
 
     def key(old: bytes) -> bytes:
         return blake2b(old, key=collection_id.encode(), digest_size=16).digest()

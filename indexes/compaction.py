@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 
+from .database import broken
 from .dense import EXACT_CHUNKS, MIN_CODED_CHUNKS, DensePart
 from .postings import Postings, merge
 from .segment_table import SegmentRow
@@ -138,7 +139,10 @@ def _postings_of(store: Store, first: int, last: int) -> Postings:
 def _with_vectors(store: Store, postings: Postings, first: int, last: int, exact: bool) -> Segment:
     blocks = store.vectors.between(first, last)
     for head in blocks:
-        return Segment.of(postings, DensePart.build(postings.chunk_ids, chain([head], blocks), exact))
+        try:
+            return Segment.of(postings, DensePart.build(postings.chunk_ids, chain([head], blocks), exact))
+        except ValueError as error:
+            raise broken(store.folder, str(error)) from error
     return Segment.of(postings, None)
 
 

@@ -107,11 +107,12 @@ def _query(table: SealedTable, rest: str) -> str:
 
 
 def _checked(database: Database, table: SealedTable, rows: Iterable[Row]) -> Iterator[Row]:
-    salt = database.salt
+    salt, types = database.salt, table.types
     for row in rows:
-        # As `is_whole`, which knows types too; spelt out here, where every passage of every search comes by.
-        if row[-1] != crc32("\0".join(map(str, row[:-1])).encode(), salt):
-            raise damaged(database, table, row[:-1])
+        values = row[:-1]
+        # As `is_whole`; spelt out here, where every passage of every search comes by.
+        if row[-1] != crc32("\0".join(map(str, values)).encode(), salt) or tuple(map(type, values)) not in types:
+            raise damaged(database, table, values)
         yield row
 
 

@@ -75,12 +75,18 @@ def opened(home: Folder, row: SegmentRow, dead: Array, vectors: bool = True, com
     """
     try:
         with _folder_of(home, row.name) as folder:
-            if not all(_is_as_written(folder, item, compared) for item in row.files):
+            if _strangers(folder, row) or not all(_is_as_written(folder, item, compared) for item in row.files):
                 return None
             segment = Segment.read(folder, dead, vectors)
             return segment if all(_has_size(folder, item) for item in row.files) else None
     except Exception:  # NumPy and FAISS raise many kinds for damaged files
         return None
+
+
+def _strangers(folder: Folder, row: SegmentRow) -> list[str]:
+    """Files in a segment's folder that would be read and were not written with it."""
+    written = {item.name for item in row.files}
+    return [name for name in folder.names() if FILE.fullmatch(name) and name not in written]
 
 
 def _is_as_written(folder: Folder, item: FileSum, compared: bool) -> bool:
@@ -98,6 +104,8 @@ def _has_size(folder: Folder, item: FileSum) -> bool:
 def damage(home: Folder, row: SegmentRow) -> list[str]:
     """Files of a segment whose content is not what was written, by checksum; every byte is read."""
     found = []
+    with suppress(OSError, CollectionError), _folder_of(home, row.name) as folder:
+        found = [f"{folder.path / name} does not belong there" for name in _strangers(folder, row)]
     for item in row.files:
         path = home.path / FOLDER / row.name / item.name
         try:

@@ -22,6 +22,7 @@ from .vector_table import VectorTable
 __all__ = ["STALE", "NewChunk", "Store"]
 
 STALE = -(2**63)  # modification time of a file that the next run looks at anew; no file is said to have it
+SHIPPED = ""  # hash of a document that was not made here of a file that was read here
 _STATES = frozenset(FileState)
 _REMOVING = "removing"  # key in the table `meta` of what is being removed
 
@@ -103,11 +104,13 @@ class Store(DocumentTable):
         """Names by path of files whose removal was begun and not finished."""
         try:
             found = json.loads(self.meta(_REMOVING))
-            pairs = {path: name for path, name in found if is_stored_path(path) and isinstance(name, str)}
+            pairs = {str(path): str(name) for path, name in found}
         except KeyError:
             return {}
         except (ValueError, TypeError, RecursionError):
-            raise broken(self.folder, "what was being removed is not as it was written") from None
+            pairs = {"": ""}
+        if not all(map(is_stored_path, pairs)):
+            raise broken(self.folder, "what was being removed is not as it was written")
         return pairs
 
     def remove_all(self, records: Iterable[FileRecord]) -> None:
@@ -167,6 +170,11 @@ class Store(DocumentTable):
         """The document of a file; None where it has none or is not known."""
         rows = read(self._db, FILES, "WHERE path = ?", (path,))
         return rows[0][6] if rows else None
+
+    def own_document_of(self, path: str) -> int | None:
+        """As `document_of`, but None for a document that came with a collection made elsewhere."""
+        found = self.document_of(path)
+        return found if found is not None and self._row_of(found)[5] != SHIPPED else None
 
     def stale(self) -> set[str]:
         """Paths of indexed files whose document must be made anew."""

@@ -44,7 +44,7 @@ def _template() -> Path:
 
 def copied(folder: Path, home: Path) -> Path:
     """A collection's folder as an archive brings it to another place, the documents beside it."""
-    shutil.copytree(folder.parent, home)
+    shutil.copytree(folder.parent, home, dirs_exist_ok=True)
     return home / folder.name
 
 

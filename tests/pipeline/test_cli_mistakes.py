@@ -87,9 +87,9 @@ MISTAKES = {
     "an address without end": Mistake((*ASK, "--engine", "http://[::1"), USAGE, "engine.url", "README"),
     "an empty address": Mistake(("doctor", "--engine", ""), USAGE, "engine.url = ''", "README"),
     "a missing collection": Mistake(("status", "-C", "nowhere"), ERROR, "no collection in nowhere", "fathom index"),
-    "an old collection": Mistake(("search", "x", "-C", "old"), ERROR, "format 2 or older", "fathom index FOLDER --rebuild"),
+    "an old collection": Mistake(("search", "x", "-C", "old"), ERROR, "format 2 or older", "--rebuild"),
     "a broken collection": Mistake((*ASK, *FAKE, "-C", "broken"), ERROR, "is damaged", "fathom index"),
-    "an old collection to index into": Mistake(("index", "docs", "-C", "old"), ERROR, "format 2 or older", "fathom index FOLDER --rebuild"),
+    "an old collection to index into": Mistake(("index", "docs", "-C", "old"), ERROR, "format 2 or older", "--rebuild"),
     "a document too long for native": Mistake(
         ("ask", "ant", "--route", "native", *FAKE, "-C", "long"), ERROR, "no whole document fits", "--route chunked"
     ),
