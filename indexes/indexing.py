@@ -185,7 +185,7 @@ class IndexRun:
     def _note(self, candidate: Candidate, refused: Refused, before: FileRecord | None) -> None:
         """Records a file that is not indexed; text that was indexed before stays."""
         stored = self._to_stored(candidate.path)
-        kept = self._store.document_of(stored)
+        kept = self._store.own_document_of(stored)
         reason = refused.reason + ("; the version indexed before is kept" if kept is not None else "")
         size, mtime_ns = (refused.stamp.size_bytes, refused.stamp.mtime_ns) if refused.stamp else (0, STALE)
         record = FileRecord(stored, candidate.name, refused.state, reason, "", size, kept)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from indexes.documents import Document
 from indexes.errors import NothingToRemoveError
-from indexes.places import Places
+from indexes.places import Places, is_stored_path
 from tests.indexes.stores import record
 
 HOME = Path("/home/x/work")
@@ -102,3 +102,20 @@ def test_a_path_that_chooses_nothing_is_named(wrong: str) -> None:
         _matching(STORED, "/home/x/work/docs", wrong)
     assert str(caught.value).startswith(wrong.replace("\n", "\\x0a"))
     assert "fathom status --files" in caught.value.hint
+
+
+@given(st.lists(_NAMES.filter(lambda name: name not in (".", "..")), min_size=1, max_size=3))
+def test_what_is_stored_is_known_again(names: list[str]) -> None:
+    assert is_stored_path(places().stored(HOME.joinpath(*names)))
+    assert is_stored_path(places().stored(Path("/elsewhere").joinpath(*names)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/", ".", "..", "../x", "a/../b", "/a/../b", "a//b", "//a", "a/", "a/.", "a\0b", "a\nb", "\u202ex"),
+        *("a\\x00b", "\\x2e\\x2e/x", "a\\x41", "a\\u0041", "\\ud800", "a\\x2fb"),
+    ],
+)
+def test_what_is_never_stored_is_told(path: str) -> None:
+    assert not is_stored_path(path)
