@@ -21,7 +21,7 @@ _HOLDING = frozenset(
     "scripting:enabled".split()
 )
 _MAX_SHEETS_MIB = 8  # of one page together
-_MAX_COMPARISONS = 10_000_000  # of elements with parts of selectors
+_MAX_COMPARISONS = 3_000_000  # of elements with parts of selectors
 _MAX_DECLARATIONS = 10_000  # characters of one rule
 PROPERTIES = frozenset(
     "display visibility opacity font font-size position left right top bottom text-indent margin margin-left "
@@ -67,7 +67,10 @@ class Sheets:
     budget: Budget = field(default_factory=lambda: Budget(_MAX_COMPARISONS))
     _characters: int = 0
     _count: int = 0
-    _by_mark: defaultdict[str, list[_Rule]] = field(default_factory=lambda: defaultdict(list))
+    _around: dict[str, int] = field(default_factory=dict)  # marks of the elements that are open
+    _by_mark: defaultdict[str, defaultdict[str, list[_Rule]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
 
     def add(self, text: str, media: str = "") -> None:
         """Takes the rules of a sheet; one that is too long counts as one that lies elsewhere."""
@@ -83,7 +86,8 @@ class Sheets:
                 continue
             for selector in parse_selectors(prelude):
                 self._count += 1
-                self._by_mark[_mark(selector)].append(_Rule(selector, self._count, declared))
+                rules = self._by_mark[selector.compounds[0].mark][selector.mark_above]
+                rules.append(_Rule(selector, self._count, declared))
                 self.is_empty = False
 
     def of(self, node: Node) -> tuple[dict[str, str], frozenset[str]]:
@@ -103,20 +107,32 @@ class Sheets:
         open_to = {name for rule in matched if not rule.selector.is_exact for name in rule.declared}
         return values, frozenset(open_to - own.keys())
 
+    def give_up(self) -> None:
+        """Forgets all rules."""
+        self._by_mark.clear()
+        self.is_empty, self.is_whole = True, False
+
+    def open(self, node: Node) -> None:
+        """Says that what follows lies inside an element."""
+        for mark in node.marks:
+            self._around[mark] = self._around.get(mark, 0) + 1
+
+    def close(self, node: Node) -> None:
+        """Says that the element that was opened last ends here."""
+        for mark in node.marks:
+            self._around[mark] -= 1
+            if not self._around[mark]:
+                del self._around[mark]
+
     def _candidates(self, node: Node) -> Iterator[_Rule]:
-        marks = ["*", node.tag, *("." + name for name in dict.fromkeys(node.classes))]
-        if name := node.attributes.get("id"):
-            marks.append("#" + name)
-        for mark in marks:
-            yield from self._by_mark.get(mark, ())
-
-
-def _mark(selector: Selector) -> str:
-    """What an element must have to be meant: an id, a class or a tag."""
-    first = selector.compounds[0]
-    if first.ids:
-        return "#" + first.ids[0]
-    return "." + first.classes[0] if first.classes else first.tag or "*"
+        """Rules that may mean an element by what it and those around it are."""
+        for mark in ("", *node.marks):
+            if by_mark_above := self._by_mark.get(mark):
+                yield from by_mark_above.get("", ())
+                fewer = by_mark_above if len(by_mark_above) < len(self._around) else self._around
+                for above in fewer:
+                    if above and above in self._around and above in by_mark_above:
+                        yield from by_mark_above[above]
 
 
 def _rules(text: str, sheets: Sheets) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _PICTURES = ("img", "svg", "video", "canvas", "picture", "image", "object")
+_HIDING = "//*[@style or @hidden or @aria-hidden or @color or @text]"  # what a page without sheets hides text by
 TOO_MUCH_STYLE = "its style sheets take too long to follow: text that they hide is not kept apart"
 FindSheet = Callable[[str], str | None]  # address of a sheet → its text, or None where it lies elsewhere
 
@@ -26,13 +27,10 @@ class Style:
 
     sheets: Sheets
     has_pictures: bool = False
+    is_followed: bool = True  # elements around others matter to the sheets, or to some that are still to come
     notes: list[str] = field(default_factory=list)
-    _open: list[tuple[Node, State]] = field(default_factory=list)
-
-    @property
-    def unseen(self) -> str:
-        """Why text at this place is not seen; empty where it is."""
-        return self._open[-1][1].unseen if self._open else ""
+    unseen: str = ""  # why text at this place is not seen; empty where it is
+    _open: list[tuple[Node | None, State, str]] = field(default_factory=list)
 
     @property
     def is_lost(self) -> bool:
@@ -40,21 +38,32 @@ class Style:
         return bool(self._open) and bool(self._open[-1][1].lost)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        above, state = self._open[-1] if self._open else (None, first_state(self.sheets))
-        node = Node(tag, attributes, above)
-        if not state.lost:
-            try:
-                state = state_of(node, state, self.sheets, self.has_pictures)
-            except TooMuchStyle:
-                self.notes.append(TOO_MUCH_STYLE)
-                self.sheets = Sheets(is_whole=False)
-                state = state_of(node, state, self.sheets, self.has_pictures)
-        if not state.lost and attributes.get("aria-hidden") == "true" and tag not in ("html", "body"):
-            state = State(lost=NOT_READ_ALOUD)
-        self._open.append((node, state))
+        """Takes the beginning of an element."""
+        above, state, _ = self._open[-1] if self._open else (None, first_state(self.sheets), "")
+        node = Node(tag, attributes, above) if attributes or self.is_followed else None
+        if node and not state.lost:
+            state = self._state(node, state)
+        if self.is_followed and node:
+            self.sheets.open(node)
+        self.unseen = state.unseen
+        self._open.append((node, state, self.unseen))
+
+    def _state(self, node: Node, above: State) -> State:
+        try:
+            state = state_of(node, above, self.sheets, self.has_pictures)
+        except TooMuchStyle:
+            self.notes.append(TOO_MUCH_STYLE)
+            self.sheets.give_up()
+            state = state_of(node, above, self.sheets, self.has_pictures)
+        is_silent = node.attributes.get("aria-hidden") == "true" and node.tag not in ("html", "body")
+        return State(lost=NOT_READ_ALOUD) if is_silent and not state.lost else state
 
     def end(self) -> None:
-        self._open.pop()
+        """Takes the end of the element that was opened last."""
+        node, _, _ = self._open.pop()
+        if self.is_followed and node:
+            self.sheets.close(node)
+        self.unseen = self._open[-1][2] if self._open else ""
 
 
 def sheets_of(root: "_Element", find_sheet: FindSheet | None) -> Sheets:
@@ -77,7 +86,10 @@ def cut_hidden(root: "_Element", builder: DocumentBuilder, find_sheet: FindSheet
     """Takes the text that is not seen out of a page and hides it with its reason."""
     from lxml.etree import iterwalk
 
-    style = Style(sheets_of(root, find_sheet), has_pictures=next(root.iter(*_PICTURES), None) is not None)
+    sheets = sheets_of(root, find_sheet)
+    if sheets.is_empty and not root.xpath(_HIDING):
+        return
+    style = Style(sheets, next(root.iter(*_PICTURES), None) is not None, is_followed=not sheets.is_empty)
     lost: list[tuple[_Element, str]] = []
     walk = iterwalk(root, events=("start", "end"))
     for event, element in walk:
@@ -87,7 +99,7 @@ def cut_hidden(root: "_Element", builder: DocumentBuilder, find_sheet: FindSheet
                 builder.hide(reason, element.tail)
                 element.tail = _blank(element.tail)
             continue
-        style.start(_tag(element), dict(element.attrib))
+        style.start(_tag(element), dict(element.items()))
         if not isinstance(element.tag, str) or element.tag in INVISIBLE_TAGS:
             walk.skip_subtree()
         elif style.is_lost:

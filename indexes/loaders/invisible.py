@@ -19,6 +19,8 @@ _TAGS = "\U000e0000-\U000e007f"  # each stands for a character of ASCII
 _SUSPECT = re.compile(f"[{_WIDTHLESS}{_MARKS}{_SELECTORS}{_TAGS}\u202d\u202e]")
 # The flags of England, Scotland, Texas: a black flag, the letters of a region as tags, and the closing tag.
 _FLAG = "\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
+_SUSPECTS = re.compile(_SUSPECT.pattern + "+")
+_BEYOND = re.compile("[^\x00-\u02ff]+")  # all of them are, and few other characters of most texts
 _ASCII = bytes(range(128))
 _CUT = re.compile(
     f"(?P<flag>{_FLAG})"
@@ -36,6 +38,7 @@ _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-
 _LEFT_TO_RIGHT = re.compile("[^\\W_\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _CELL_ENDS = re.compile(r" \| | \|$|; ", re.M)
 _MIN_SMUGGLED = 8  # characters: fewer of no width hold no byte, and are slips of the keyboard and of web pages
+_LETTER_SHARE = 0.6  # of a text that bits spell; patterns of other use spell signs
 _MAX_PASSES = 4
 _MAX_NAMED = 8  # kinds of characters that a description lists
 
@@ -104,7 +107,7 @@ def _cuts(text: str, tables: tuple[Table, ...]) -> Iterator[_Cut]:
     end = 0
     overridden = _overridden(text, tables)
     over = next(overridden, None)
-    for match in _CUT.finditer(text):
+    for match in _matches(text):
         while over and over.start <= match.start():
             yield over
             end, over = over.end, next(overridden, None)
@@ -114,6 +117,13 @@ def _cuts(text: str, tables: tuple[Table, ...]) -> Iterator[_Cut]:
     while over:
         yield over
         over = next(overridden, None)
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    """Matches of `_CUT`, which is tried only around the characters that it is about."""
+    for beyond in _BEYOND.finditer(text):
+        for some in _SUSPECTS.finditer(text, *beyond.span()):
+            yield from _CUT.finditer(text, max(some.start() - 1, 0), some.end() + 1)
 
 
 def _overridden(text: str, tables: tuple[Table, ...]) -> Iterator[_Cut]:
@@ -252,11 +262,15 @@ def _spaced(characters: str) -> str:
     if len(bare) < _MIN_SMUGGLED:
         return ""
     kinds = sorted(set(bare))
+    if len(kinds) == 1:  # left by editors and translators; it says nothing
+        return ""
     for zero, one in ((a, b) for a in kinds for b in kinds if a != b):
         bits = "".join("0" if c == zero else "1" for c in bare if c in (zero, one))
         for size in (8, 7):
             values = [int(bits[at : at + size], 2) for at in range(0, len(bits) - size + 1, size)]
-            if len(values) >= 2 and not len(bits) % size and all(0x20 <= value < 0x7F for value in values):
-                return "".join(map(chr, values))
+            text = "".join(map(chr, values))
+            letters = sum(c.isalpha() or c == " " for c in text)
+            if len(set(text)) >= 2 and text.isascii() and text.isprintable() and letters >= len(text) * _LETTER_SHARE:
+                return text
     named = ", ".join(f"U+{ord(kind):04X}" for kind in kinds[:_MAX_NAMED])
     return f"[{len(bare)} characters without width: {named}]"

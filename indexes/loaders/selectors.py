@@ -47,6 +47,14 @@ class Node:
     children: int = 0
     classes: tuple[str, ...] = ()
 
+    @property
+    def marks(self) -> list[str]:
+        """What rules can be filed under that may mean the element: its tag, its classes and its id."""
+        marks = [self.tag, *("." + name for name in dict.fromkeys(self.classes))]
+        if name := self.attributes.get("id"):
+            marks.append("#" + name)
+        return marks
+
     def __post_init__(self) -> None:
         self.classes = tuple(self.attributes.get("class", "").split())
         if self.above is not None:
@@ -65,6 +73,13 @@ class Compound:
     every: list[tuple[int, int]] = field(default_factory=list)  # a and b of :nth-child(an+b)
     is_root: bool = False
     is_exact: bool = True
+
+    @property
+    def mark(self) -> str:
+        """An id, a class or a tag that the element must have; empty where any may be meant."""
+        if self.ids:
+            return "#" + self.ids[0]
+        return "." + self.classes[0] if self.classes else self.tag
 
     def matches(self, node: Node) -> bool:
         attributes = node.attributes
@@ -89,6 +104,13 @@ class Selector:
     @property
     def is_exact(self) -> bool:
         return all(compound.is_exact for compound in self.compounds) and not set("+~") & set(self.combinators)
+
+    @property
+    def mark_above(self) -> str:
+        """What some element around the one that is meant must have; a class or an id rather than a tag."""
+        pairs = zip(self.combinators, self.compounds[1:], strict=True)
+        marks = [compound.mark for combinator, compound in pairs if combinator not in "+~"]
+        return min(filter(None, marks), key=lambda mark: mark[0] not in ".#", default="")
 
     def matches(self, node: Node, budget: Budget) -> bool:
         """Whether the element is meant; of `+` and `~` only the common parent is looked at."""

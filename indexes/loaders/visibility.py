@@ -77,7 +77,7 @@ def state_of(node: Node, above: State, sheets: Sheets, has_pictures: bool) -> St
     """
     style, open_to = sheets.of(node)
     hints = tuple((name, node.attributes[name]) for name in _HINTS if name in node.attributes)
-    if not (style or open_to or hints or node.tag in ("a", "mark")):
+    if not (style or open_to or hints or node.tag == "mark"):
         return above
     return _computed(node.tag, tuple(style.items()), open_to, hints, above, has_pictures)
 

@@ -40,7 +40,7 @@ def _seen(text: str) -> tuple[str, list[tuple[str, str]]]:
         (_selectors(bytes(range(200, 220))), f"[20 variation selectors: {bytes(range(200, 220)).hex()}]"),
         ("".join("\u200b\u200c"[int(bit)] for c in "Hi" for bit in f"{ord(c):08b}"), "Hi"),  # 01001000 01101001
         ("".join("\u200d\u2060"[int(bit)] for c in "Hi!" for bit in f"{ord(c):07b}"), "Hi!"),
-        ("\u200b" * 9, "[9 characters without width: U+200B]"),
+        ("\u200b\u200c\u200d" * 4, "[12 characters without width: U+200B, U+200C, U+200D]"),
         ("\u3164" * 3 + "\uffa0" * 6, "[9 characters without width: U+3164, U+FFA0]"),
     ],
 )
@@ -51,9 +51,9 @@ def test_what_invisible_characters_say_is_kept_apart(smuggled: str, told: str) -
 
 
 def test_rows_that_other_invisible_characters_part_are_cut_whole() -> None:
-    text, hidden = _seen("a" + "".join(f"\u200b{_tags(c)}\u202d\u202c" for c in ORDER) + "b")
+    text, hidden = _seen("a" + "".join(f"\u200b{_tags(c)}\u202d\u202c\u200c\u200d" for c in ORDER) + "b")
     assert text == "ab"
-    assert [told for _, told in hidden] == [ORDER, "[32 characters without width: U+200B]"]
+    assert [told for _, told in hidden] == [ORDER, "[96 characters without width: U+200B, U+200C, U+200D]"]
 
 
 def test_a_byte_behind_every_letter_is_found() -> None:
@@ -89,6 +89,7 @@ def test_ordinary_writing_stays_as_it_is(text: str) -> None:
         ("Auf\u200clage", "Auflage"),
         ("word\u2060word\ufeffword", "wordwordword"),
         ("two\u200b\u200b words", "two words"),
+        ("many" + "\u200b" * 40 + " words", "many words"),
         ("call \u202d+49 30 123456\u202c now", "call +49 30 123456 now"),  # as telephones copy numbers
         ("\u202eשלום\u202c and \u202dhello", "שלום and hello"),
     ],
