@@ -2,6 +2,7 @@
 
 import colorsys
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from .hidden import SAME_COLOUR, WHITE
@@ -102,6 +103,51 @@ def theme_colours(theme: "_Element") -> dict[str, Colour]:
             if isinstance(entry.tag, str) and (colour := hex_colour(value)):
                 colours.setdefault(entry.tag.rpartition("}")[2], colour)
     return colours
+
+
+def drawing_colour(fill: "_Element | None", theme: Mapping[str, Colour]) -> tuple[Colour | None, float]:
+    """The colour of a solid fill of DrawingML and its opacity; None for one that is not known.
+
+    `theme` maps the names of scheme colours. Luminance and tints are followed, rarer changes are not.
+    """
+    node = next((child for child in fill if isinstance(child.tag, str)), None) if fill is not None else None
+    if node is None:
+        return None, 1.0
+    kind, value = node.tag.rpartition("}")[2], _attribute(node, "val")
+    if kind == "schemeClr":
+        colour = theme.get(value)
+    elif kind == "prstClr":
+        colour = named_colour(value.lower())
+    else:
+        colour = hex_colour(node.get("lastClr") or value)
+    alpha = 1.0
+    for change in node:
+        name, amount = str(change.tag).rpartition("}")[2], _attribute(change, "val")
+        share = int(amount[:9]) / 100_000 if amount.isdecimal() else 1.0
+        if name == "alpha":
+            alpha = share
+        elif colour is not None and name in _CHANGES:
+            colour = _CHANGES[name](colour, share)
+    return colour, alpha
+
+
+def _attribute(node: "_Element", name: str) -> str:
+    """An attribute with or without a namespace, which one dialect of DrawingML gives it."""
+    return next((str(value) for key, value in node.items() if key.rpartition("}")[2] == name), "")
+
+
+def _lightened(colour: Colour, factor: float, offset: float) -> Colour:
+    hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in colour))
+    red, green, blue = colorsys.hls_to_rgb(hue, min(max(light * factor + offset, 0.0), 1.0), saturation)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+_CHANGES: Mapping[str, Callable[[Colour, float], Colour]] = {
+    "lumMod": lambda colour, share: _lightened(colour, share, 0.0),
+    "lumOff": lambda colour, share: _lightened(colour, 1.0, share),
+    "shade": shaded,
+    "tint": tinted,
+}
 
 
 def css_colour(value: str) -> tuple[Colour | None, float]:
