@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .colours import Colour, drawing_colour, hidden_by_colour, theme_colours
 from .containers import parse_xml
@@ -116,7 +116,8 @@ def slide_of(slide: Any, deck: Any) -> Slide:
     layout = slide.slide_layout
     master = layout.slide_master
     colours = _colours(slide, layout, master)
-    background = next((found for part in (slide, layout, master) if (found := _background(part, colours))), (None,))[0]
+    backgrounds = (_background(part, colours) for part in (slide, layout, master))
+    background = next((own[0] for own in backgrounds if own is not None), None)
     found = Slide(int(deck.slide_width or 0), int(deck.slide_height or 0), colours, background)
     for part in (master, layout):
         found.below += _drawn(part.shapes, colours, placeholders=False).values()
@@ -141,7 +142,7 @@ def _drawn(shapes: Any, colours: Mapping[str, Colour], placeholders: bool) -> "d
     return found
 
 
-def fill_of(element: "_Element", colours: Mapping[str, Colour]) -> Colour | bool | None:
+def fill_of(element: "_Element", colours: Mapping[str, Colour]) -> Colour | Literal[True] | None:
     """The colour of a shape: True where what lies behind it is seen through it, None where it is not known."""
     properties = element.find(_P + "spPr")
     if properties is None:

@@ -137,7 +137,8 @@ def hidden_by_format(value: object, number_format: str) -> str:
 @lru_cache(maxsize=1024)
 def _blank_sections(number_format: str) -> tuple[bool, ...]:
     """Whether each section of a format (positive; negative; zero; text) prints nothing."""
-    sections, at = [], 0
+    sections: list[str] = []
+    at = 0
     while at <= len(number_format) and len(sections) < 4:
         match = _SECTION.match(number_format, at)
         assert match is not None  # it matches the empty text

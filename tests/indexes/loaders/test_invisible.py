@@ -125,7 +125,7 @@ def test_an_override_in_a_cell_hides_no_other_cell(tmp_path: Path) -> None:
 
 
 def test_many_overrides_take_no_long_time() -> None:
-    for text in ("\u202eab" * 50_000, "\u202dab\u202c\n" * 50_000, "\u202dab" * 50_000 + "\u202c" * 50_000):
+    for text in ("\u202eab" * 10_000, "\u202dab\u202c\n" * 10_000, "\u202dab" * 10_000 + "\u202c" * 10_000):
         assert "\u202e" not in _seen(text)[0]
 
 
