@@ -9,7 +9,8 @@ from pathlib import Path
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from . import sniffing
-from .hidden import with_hidden_notes
+from .hidden import none_seen, with_hidden_notes
+from .invisible import without_invisible
 from .limits import LoadLimits
 from .parts import check_length
 
@@ -110,7 +111,11 @@ def _text_kind(head: bytes, named: _Format | None) -> str:
 
 def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
     """The document in a file. Raises LoadError with a reason in words; never returns empty text."""
-    limits = limits or LoadLimits()
+    return with_hidden_notes(read(path, limits or LoadLimits()))
+
+
+def read(path: Path, limits: LoadLimits) -> LoadedDocument:
+    """Like `load`, without the notes on hidden text: for a document inside another one, which has them."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -121,7 +126,7 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
         )
     kind = sniff(path)
     try:
-        document = with_hidden_notes(_storable(_loader(kind)(path, limits)))
+        document = _storable(without_invisible(_loader(kind)(path, limits)))
     except LoadError:
         raise
     except RecursionError as error:
@@ -129,7 +134,7 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
     except Exception as error:  # a library's bug on a hostile file, of whatever kind
         raise LoadError(f"cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
     if not document.text.strip():
-        raise LoadError("holds no text")
+        raise LoadError(none_seen(document.hidden) if document.hidden else "holds no text")
     check_length(len(document.text), limits)
     return document
 

@@ -22,7 +22,6 @@ _NAMED = re.compile(
     r"|newsletter|subscribe|signup|advert|adverts|advertisement|ads?|sponsor|sponsored|promo|pagination|pager|skip"
     r"|popup|modal|footer|related|recommended|recommendations|trending|masthead|toolbar)(?:$|[\s_-])"
 )
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _SMALL_SHARE = 0.25  # of the page's text: more than this is content, whatever its name
 _NAMED_CHARACTERS = 600  # of plain text: more than this under a name of furniture is content about it
 _LINK_SHARE = 0.8  # of a block's text that stands in links where it is a menu
@@ -82,14 +81,8 @@ def weigh(root: "_Element") -> dict["_Element", Weight]:
 
 
 def is_invisible(element: "_Element") -> bool:
-    """Whether a reader of the page never sees it."""
-    if not isinstance(element.tag, str) or element.tag in INVISIBLE_TAGS:
-        return True
-    if not element.keys():
-        return False
-    if element.get("hidden") is not None or element.get("aria-hidden") == "true":
-        return element.tag not in ("html", "body")
-    return element.tag != "body" and bool(_HIDDEN_STYLE.search(element.get("style", "")))
+    """Whether a reader never sees it on any page, because of its tag."""
+    return not isinstance(element.tag, str) or element.tag in INVISIBLE_TAGS
 
 
 def is_furniture(element: "_Element", weights: dict["_Element", Weight], page: int, strictness: Strictness) -> bool:

@@ -1,6 +1,7 @@
 """EPUB files: the chapters in the order of the book's spine, each through the HTML loader."""
 
 import posixpath
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container
+from .encodings import decode
 from .html import add_html
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
@@ -35,9 +37,16 @@ def load_epub(path: Path, limits: LoadLimits) -> LoadedDocument:
         )
         builder.block(f"{title or path.stem}, by {author}" if author else "")
         missing = 0
+
+        @cache
+        def sheet(folder: str, address: str) -> str | None:
+            name = posixpath.normpath(posixpath.join(folder, unquote(address).split("#")[0]))
+            return decode(container.read(name)) if name in container.names else None
+
         for chapter in _spine(package, posixpath.dirname(package_name)):
             if chapter in container.names:
-                add_html(container.read(chapter), builder)
+                folder = posixpath.dirname(chapter)
+                add_html(container.read(chapter), builder, find_sheet=partial(sheet, folder))
             else:
                 missing += 1
     if missing:

@@ -1,13 +1,16 @@
 """HTML files: the main text with its headings, lists and tables; navigation, scripts and footers left out."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .boilerplate import INVISIBLE_TAGS, Strictness, Weight, is_furniture, is_invisible, main_part, weigh
+from .css import Sheets
 from .encodings import decode
+from .html_hidden import FindSheet, Style, attributes_of, cut_hidden
 from .html_tables import table_rows, visible_text
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
@@ -39,8 +42,11 @@ def load_html(path: Path, limits: LoadLimits) -> LoadedDocument:
     return builder.build("html", title)
 
 
-def add_html(data: bytes, builder: DocumentBuilder, declared: str = "") -> str:
-    """Appends the main text of a page and returns its title; `declared` is the encoding told from outside."""
+def add_html(data: bytes, builder: DocumentBuilder, declared: str = "", find_sheet: FindSheet | None = None) -> str:
+    """Appends the main text of a page and returns its title; what no reader of it sees is hidden.
+
+    `declared` is the encoding told from outside, `find_sheet` gives the style sheets that lie beside the page.
+    """
     if len(data) > _MAX_HTML_MIB * 2**20:
         raise LoadError(f"holds {len(data) / 2**20:.0f} MiB of HTML, over the limit of {_MAX_HTML_MIB} MiB; split it")
     match = _CHARSET.search(data[:_DECLARED_WITHIN])
@@ -52,6 +58,7 @@ def add_html(data: bytes, builder: DocumentBuilder, declared: str = "") -> str:
     if root is None:
         return _add_flat(text, builder)
     title = next((squeeze("".join(element.itertext())) for element in root.iter("title")), "")
+    cut_hidden(root, builder, find_sheet)
     body = next(root.iter("body"), root)
     weights = weigh(body)
     if body in weights:
@@ -81,30 +88,42 @@ def _parse(text: str) -> "_Element | None":
 class _Flat:
     """Takes a parser's events: text by blocks and the title, with nothing of the page's shape."""
 
-    def __init__(self) -> None:
+    def __init__(self, builder: DocumentBuilder) -> None:
         self.blocks: list[str] = [""]
         self.title = ""
+        self._builder = builder
+        self._style = Style(Sheets())
+        self._sheet: list[str] = []
         self._inline: list[str] = []
         self._unseen: list[str] = []
 
-    def start(self, tag: str, _: object) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._cut(tag)
+        self._style.start(tag, attributes_of(attributes.items()))
         if self._unseen or tag in INVISIBLE_TAGS:
             self._unseen.append(tag)
 
     def end(self, tag: str) -> None:
         self._cut(tag)
-        if self._unseen:
-            self._unseen.pop()
+        self._style.end()
+        if self._unseen and self._unseen.pop() == "style":
+            self._style.sheets.add("".join(self._sheet))
+            self._sheet.clear()
 
     def data(self, text: str) -> None:
         if not self._unseen:
-            self._inline.append(text)
+            if reason := self._style.unseen:
+                self._builder.hide(reason, text)
+            else:
+                self._inline.append(text)
         elif self._unseen[-1] == "title":
             self.title += text
+        elif self._unseen[-1] == "style":
+            self._sheet.append(text)
 
     def close(self) -> None:
         self._cut("body")
+        self._builder.notes.extend(dict.fromkeys(self._style.notes))
 
     def _cut(self, tag: str) -> None:
         if (tag in _BLOCKS or tag in _HEADINGS) and self._inline:
@@ -116,7 +135,7 @@ def _add_flat(text: str, builder: DocumentBuilder) -> str:
     """Appends all visible text of a page that has no tree; returns its title."""
     from lxml import etree
 
-    flat = _Flat()
+    flat = _Flat(builder)
     parser = etree.HTMLParser(target=flat, recover=True, huge_tree=True, encoding="utf-8")
     try:
         etree.fromstring(_bytes(text), parser)

@@ -32,11 +32,11 @@ def visible_text(element: "_Element", weights: dict["_Element", Weight]) -> str:
             walk.skip_subtree()
             parts.append(" ")
         else:
-            parts += [" " if node.tag not in _INLINE else "", node.text or ""]
+            parts += [" " if node.tag not in INLINE else "", node.text or ""]
     return "".join(parts)
 
 
-_INLINE = frozenset(
+INLINE = frozenset(
     "a abbr b bdi bdo big cite code em font i ins kbd mark q s small span strong sub sup tt u var".split()
 )
 

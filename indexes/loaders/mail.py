@@ -150,12 +150,12 @@ class _Reader:
 
 def _load_attached(data: bytes, suffix: str, limits: LoadLimits) -> LoadedDocument:
     """The document in an attachment; it lies in a folder of its own for as long as its loader reads it."""
-    from . import load
+    from . import read
 
     with tempfile.TemporaryDirectory(prefix="fathom-") as folder:
         path = Path(folder, f"attachment{suffix}")
         path.write_bytes(data)
-        return load(path, replace(limits, max_depth=limits.max_depth - 1))
+        return read(path, replace(limits, max_depth=limits.max_depth - 1))
 
 
 def _parts(message: "Message[str, str]") -> Iterator[_Part]:

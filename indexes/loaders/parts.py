@@ -58,7 +58,7 @@ class DocumentBuilder:
     def hide(self, reason: str, text: str) -> None:
         """Keeps apart what a reader does not see; what follows on text hidden for the same reason joins it."""
         text = squeeze(text)
-        if not text:
+        if not any(map(str.isalnum, text)):  # bullets, signs of paragraphs
             return
         self._hidden_characters += len(text)
         if self._limits:

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, parse_xml, reading_package
+from .hidden import MARKED
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
+from .word_hidden import Looks, looks_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -30,7 +33,7 @@ _MAX_REPEATED = 100  # characters of a merged cell that is told again in the row
 def load_docx(path: Path, limits: LoadLimits) -> LoadedDocument:
     """The text of a DOCX file. DOCX stores no page breaks that a reader may rely on, so pages stay empty.
 
-    Headers and footers are left out; tracked insertions are text and deletions are not.
+    Headers and footers are left out; tracked insertions are text and deletions are not. Hidden text is kept apart.
     """
     import docx
 
@@ -42,7 +45,7 @@ def load_docx(path: Path, limits: LoadLimits) -> LoadedDocument:
     builder = DocumentBuilder(limits)
     with reading_package():
         source = docx.Document(str(path))
-        reader = _Reader(builder, _levels(source), _lists(source), _notes(source))
+        reader = _Reader(builder, _levels(source), _lists(source), _notes(source), looks_of(source))
         reader.blocks(source.element.body)
         title = squeeze(source.core_properties.title or "")
     return builder.build("docx", title)
@@ -104,11 +107,15 @@ def _outline(value: str) -> int:
 
 @dataclass(slots=True)
 class _Text:
-    """A paragraph's own text, and what hangs on it: notes, and text boxes that are read after it."""
+    """A paragraph's own text, and what hangs on it: notes, and text boxes that are read after it.
+
+    `hidden` and `boxes` name why their text is not seen; a box that is seen has "" there.
+    """
 
     parts: list[str] = field(default_factory=list)
+    hidden: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
-    boxes: list["_Element"] = field(default_factory=list)
+    boxes: list[tuple["_Element", str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -119,6 +126,7 @@ class _Reader:
     levels: dict[str, int]
     lists: frozenset[str]
     notes: dict[tuple[str, str], "_Element"]
+    looks: Looks
 
     def blocks(self, story: "_Element") -> None:
         """Appends the paragraphs and tables of a story."""
@@ -126,12 +134,13 @@ class _Reader:
             if block.tag == _W + "p":
                 self._paragraph(block)
             elif len(cells := list(block.iter(_W + "tc"))) == 1:  # a frame around text
-                self.blocks(cells[0])
+                reason = self.looks.row(next(cells[0].iterancestors(_W + "tr")))
+                self._box(cells[0], reason)
             else:
                 self.builder.table(self._rows(block))
 
     def _paragraph(self, paragraph: "_Element") -> None:
-        text = _text(paragraph)
+        text = self._text(paragraph)
         line = squeeze("".join(text.parts))
         style = _value(paragraph, "pPr", "pStyle")
         own = _value(paragraph, "pPr", "outlineLvl")
@@ -141,10 +150,23 @@ class _Reader:
             self.builder.heading(level, line)
         elif line:
             self.builder.block(f"- {line}" if listed else line)
-        for box in text.boxes:
-            self.blocks(box)
+        for box, reason in text.boxes:
+            self._box(box, reason)
         for note in self._noted(text):
             self.builder.block(note)
+
+    def _box(self, story: "_Element", reason: str) -> None:
+        if reason:
+            self.builder.hide(reason, _words(story))
+        else:
+            self.blocks(story)
+
+    def _text(self, paragraph: "_Element") -> _Text:
+        """The text of a paragraph that is seen; what is not is hidden."""
+        text = _text(paragraph, self.looks)
+        for reason, parts in groupby(text.hidden, lambda part: part[0]):
+            self.builder.hide(reason, "".join(words for _, words in parts))
+        return text
 
     def _noted(self, text: _Text) -> Iterator[str]:
         """The notes that hang on a paragraph; each is told once, where it is first referred to."""
@@ -156,9 +178,18 @@ class _Reader:
     def _told(self, story: "_Element") -> str:
         """A story on one line, tables and boxes inside it as their cells."""
         told: list[str] = []
+        gone: set[_Element] = set()
         for paragraph in story.iter(_W + "p"):
-            if not any(above.tag in _GONE for above in paragraph.iterancestors()):
-                text = _text(paragraph)
+            if not any(above.tag in _GONE or above in gone for above in paragraph.iterancestors()):
+                row = next(paragraph.iterancestors(_W + "tr"), None)  # of a table inside this story
+                if row is not None and (reason := self.looks.row(row)):
+                    self.builder.hide(reason, _words(paragraph))
+                    continue
+                text = self._text(paragraph)
+                for box, reason in text.boxes:
+                    if reason:
+                        self.builder.hide(reason, _words(box))
+                        gone.add(box)
                 told += [squeeze("".join(text.parts)), *self._noted(text)]
         return " ".join(filter(None, told))
 
@@ -167,6 +198,9 @@ class _Reader:
         above: dict[int, str] = {}
         for row in _children(table, _W + "tr"):
             if row.find(f"{_W}trPr/{_W}del") is not None:
+                continue
+            if reason := self.looks.row(row):
+                self.builder.hide(reason, _words(row))
                 continue
             cells: list[str] = []
             for cell in _children(row, _W + "tc"):
@@ -202,24 +236,38 @@ def _children(node: "_Element", tag: str) -> Iterator["_Element"]:
             yield from _children(child, tag)
 
 
-def _text(paragraph: "_Element") -> _Text:
+def _words(story: "_Element") -> str:
+    """All text of a story, paragraphs parted by blanks."""
+    words = []
+    for node in story.iter(_W + "p", _W + "t", *_SIGNS):
+        if not any(above.tag in _GONE for above in node.iterancestors()):
+            words.append((node.text or "") if node.tag == _W + "t" else " ")
+    return "".join(words)
+
+
+def _text(paragraph: "_Element", looks: Looks) -> _Text:
     """The text of a paragraph's runs, in order."""
     text = _Text()
     stack = [iter(paragraph)]
+    reasons = [""]  # why the run around what is read is not seen
     while stack:
         node = next(stack[-1], None)
         if node is None:
             stack.pop()
+            reasons.pop()
         elif node.tag in _GONE:
             continue
-        elif node.tag in (_W + "t", _MATH_TEXT):
-            text.parts.append(node.text or "")
-        elif node.tag in _SIGNS:
-            text.parts.append(_SIGNS[node.tag])
+        elif node.tag in (_W + "t", _MATH_TEXT) or node.tag in _SIGNS:
+            words = _SIGNS.get(node.tag) or node.text or ""
+            if reasons[-1]:
+                text.hidden.append((reasons[-1], words))
+            else:
+                text.parts.append(words)
         elif node.tag in (_W + "footnoteReference", _W + "endnoteReference"):
             text.notes.append((node.tag.removeprefix(_W).removesuffix("Reference"), node.get(_W + "id", "")))
         elif node.tag == _W + "txbxContent":
-            text.boxes.append(node)
+            text.boxes.append((node, reasons[-1] if reasons[-1] == MARKED else looks.box(node)))
         elif isinstance(node.tag, str) and node.tag != _W + "pPr":  # no tabs of its settings; entities have no tag
             stack.append(iter(node))
+            reasons.append(looks.run(node, paragraph) if node.tag == _W + "r" else reasons[-1])
     return text

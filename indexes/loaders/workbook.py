@@ -2,20 +2,22 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, reading_package
+from .hidden import COLUMN, ROW, SHEET
 from .limits import LoadLimits
 from .parts import DocumentBuilder, check_length, squeeze
 from .tables import add_rows
 from .text import spoken
+from .workbook_hidden import Grounds, Looks, hidden_by_format, hidden_columns, is_hidden_row
 
 if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
@@ -29,7 +31,9 @@ _CURRENCIES = "$€£¥₹"
 
 
 def load_xlsx(path: Path, limits: LoadLimits) -> LoadedDocument:
-    """All sheets in their order; a hidden one is read too and says so. A formula stands with its last result."""
+    """All sheets in their order; hidden ones, rows, columns and cells are kept apart. A formula stands with its last
+    result.
+    """
     import openpyxl
 
     with Container(path, limits) as container:
@@ -40,32 +44,99 @@ def load_xlsx(path: Path, limits: LoadLimits) -> LoadedDocument:
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
         try:
             title = squeeze(str(book.properties.title or "")) or spoken(path.stem)
+            looks = Looks(book)
             for sheet in book.worksheets:
-                _add_sheet(sheet.title, sheet.sheet_state != "visible", _rows(sheet, limits), builder)
+                if sheet.sheet_state == "visible":
+                    _add_sheet(sheet.title, _rows(sheet, looks, builder, limits), builder)
+                else:
+                    _hide_sheet(sheet, builder, limits)
         finally:
             book.close()
     return builder.build("xlsx", title)
 
 
-def _add_sheet(name: str, hidden: bool, rows: Iterator[list[str]], builder: DocumentBuilder) -> None:
+def _add_sheet(name: str, rows: Iterator[list[str]], builder: DocumentBuilder) -> None:
     first = next(rows, None)
     if first is not None:
-        builder.heading(1, f"{name} (hidden sheet)" if hidden else name)
+        builder.heading(1, name)
         add_rows(builder, chain([first], rows))
 
 
-def _rows(sheet: "ReadOnlyWorksheet", limits: LoadLimits) -> Iterator[list[str]]:
-    """The rows that hold anything."""
-    sheet.reset_dimensions()  # what the file claims may be far more than what it holds
-    blanks = 0
-    for cells in islice(sheet.iter_rows(), _MAX_ROWS):
-        row = ["" if cell.value is None else _shown(cell.value, cell.number_format) for cell in cells]
+def _hide_sheet(sheet: "ReadOnlyWorksheet", builder: DocumentBuilder, limits: LoadLimits) -> None:
+    name = f"{sheet.title}: "
+    for row in _rows(sheet, Looks(sheet.parent), None, limits):
+        builder.hide(SHEET, name + _listed(row))
+        name = ""
+
+
+def _listed(row: Sequence[str]) -> str:
+    return "; ".join(filter(None, row))
+
+
+def _rows(
+    sheet: "ReadOnlyWorksheet", looks: Looks, builder: DocumentBuilder | None, limits: LoadLimits
+) -> Iterator[list[str]]:
+    """The rows that hold anything. With a builder, what of them is not seen is hidden there and is not among them."""
+    blanks, grounds = 0, Grounds(sheet)
+    hidden: frozenset[int] | None = None  # columns, which stand before all rows
+    for number, cells, parser in _parsed(sheet):
+        if hidden is None:
+            hidden = hidden_columns(parser.column_dimensions) if builder else frozenset()
+        attributes = parser.row_dimensions.pop(str(number), None)
+        width = max((cell["column"] for cell in cells), default=0)
+        row = [""] * width
+        unseen: list[tuple[str, str]] = []
+        for cell in cells:
+            value = cell["value"]
+            if value is None:
+                continue
+            column, look = cell["column"], looks.look(cell["style_id"])
+            text = _shown(value, look.number_format)
+            reason = look.reason
+            if reason and look.is_on_sheet and builder and grounds.hold(column, number):
+                reason = ""
+            if builder and (reason := reason or hidden_by_format(value, look.number_format)):
+                unseen.append((reason, text))
+            else:
+                row[column - 1] = text
         blanks += row.count("")
         if blanks > _MAX_BLANKS:
             raise LoadError(f"spans over {_MAX_BLANKS:,} blank cells in its sheet {sheet.title[:60]!r}; delete them")
         check_length(sum(map(len, row)), limits)
+        if builder and attributes and is_hidden_row(attributes):
+            builder.hide(ROW, _listed([*row, *(text for _, text in unseen)]))
+            continue
+        if builder:
+            for reason, text in unseen:
+                builder.hide(reason, text)
+        if builder and hidden:
+            builder.hide(COLUMN, _listed([text for at, text in enumerate(row, 1) if at in hidden]))
+            row = [text for at, text in enumerate(row, 1) if at not in hidden]
         if any(row):
             yield row
+
+
+def _parsed(sheet: "ReadOnlyWorksheet") -> Iterator[tuple[int, list[dict[str, Any]], Any]]:
+    """Rows as openpyxl's own reader takes them from the file, with what it has read of rows and columns.
+
+    Its sheets give only cells in this mode, and nothing of whether they are hidden.
+    """
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    book = sheet.parent
+    with sheet._get_source() as source:
+        parser = WorkSheetParser(
+            source,
+            sheet._shared_strings,
+            data_only=book.data_only,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+            timedelta_formats=book._timedelta_formats,
+        )
+        for number, cells in parser.parse():
+            if number > _MAX_ROWS:
+                return
+            yield number, cells, parser
 
 
 def _shown(value: Any, number_format: str | None) -> str:

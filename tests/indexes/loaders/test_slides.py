@@ -78,10 +78,18 @@ def test_tables_groups_and_charts_are_text(tmp_path: Path) -> None:
     )
 
 
-def test_a_hidden_slide_is_read_and_says_so(tmp_path: Path) -> None:
+def test_a_hidden_slide_is_kept_apart_and_keeps_its_number(tmp_path: Path) -> None:
     deck = _new()
-    _slide(deck, "Spare", "x").element.set("show", "0")
-    assert _deck(tmp_path, deck).text == "# Spare\n\n(hidden slide)\n\nx\n"
+    slide = _slide(deck, "Spare", "x")
+    slide.notes_slide.notes_text_frame.text = "say"
+    slide.element.set("show", "0")
+    _slide(deck, "Shown")
+    document = _deck(tmp_path, deck)
+    assert document.text == "# Shown\n"
+    assert [(item.reason, item.text, item.page) for item in document.hidden] == [
+        ("hidden slide", "# Spare x Notes: say", 1)
+    ]
+    assert document.notes == ("holds 20 characters that its reader does not see (hidden slide) on page 1: kept apart",)
 
 
 def test_more_slides_than_the_limit_are_refused(tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ def test_values_are_shown_as_a_reader_of_the_sheet_sees_them(
     assert document.text.splitlines()[-1] == f"a: x; b: {shown}"
 
 
-def test_a_hidden_sheet_is_read_and_says_so_and_an_empty_one_is_left_out(tmp_path: Path) -> None:
+def test_a_hidden_sheet_is_kept_apart_and_an_empty_one_is_left_out(tmp_path: Path) -> None:
     document = _load(tmp_path, xlsx({"S": [["a"], [1]], "Secret": [["b"], [2]], "Blank": []}, hidden="Secret"))
-    assert [heading.title for heading in document.headings] == ["S", "Secret (hidden sheet)"]
+    assert [heading.title for heading in document.headings] == ["S"]
+    assert [(item.reason, item.text) for item in document.hidden] == [("hidden sheet", "Secret: b 2")]
 
 
 def test_titles_above_the_names_and_names_in_two_rows_are_understood(tmp_path: Path) -> None:
