@@ -173,7 +173,8 @@ class IndexReport:
     """What one indexing run did; names are paths relative to the indexed folder.
 
     `notes` say what of a file is not in its text; `interrupted`: the run was stopped before its end; `limited`: the
-    system lets the memory of loader processes be limited.
+    system lets the memory of loader processes be limited; `confined`: it keeps them from files and network, and
+    `confinement` says by what or why not, or is empty where none was started.
     """
 
     added: list[str] = field(default_factory=list)
@@ -185,5 +186,7 @@ class IndexReport:
     notes: dict[str, list[str]] = field(default_factory=dict)
     interrupted: bool = False
     limited: bool = True
+    confined: bool = True
+    confinement: str = ""
     chunks: int = 0
     seconds: float = 0.0

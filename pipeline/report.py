@@ -168,6 +168,8 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
         yield from (f"  note: {name} {remark}" for remark in remarks)
     if not report.limited:
         yield "  note: this system does not limit the memory of the processes that read files"
+    if not report.confined:
+        yield f"  note: the processes that read files are not confined here: {report.confinement}"
     if report.failed:
         yield "  failed files are left alone until they change; to try them again: fathom index --retry-failed"
 
