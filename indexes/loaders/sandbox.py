@@ -8,6 +8,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,7 +47,10 @@ def confine(scratch: str) -> Confinement:
     if sys.platform != "linux":
         return Confinement(reason=f"there is no Landlock on {sys.platform}")
     from . import landlock, seccomp
+    from .bytecode import compile_missing
 
+    with suppress(OSError):
+        compile_missing()
     reasons = []
     abi, filtered = 0, False
     try:

@@ -173,7 +173,11 @@ def test_bad_files_are_named_and_the_others_are_indexed(room: Path) -> None:
     assert result.stdout.startswith("1 new, 3 unchanged, 5 failed, 3 skipped; 4 chunks in ")
     lines = result.stdout.splitlines()[1:]
     assert {line.split()[1] for line in lines if line.startswith("  failed: ")} == FAILED
-    assert {line.split()[1] for line in lines if line.startswith("  skipped: ")} == {"binary.txt", "picture.png"}
+    assert {line.split()[1] for line in lines if line.startswith("  skipped: ")} == {
+        "annex.txt",
+        "binary.txt",
+        "picture.png",
+    }
     assert all(len(line.split()) > 3 for line in lines)
     assert set(before) < set(indexed(room))
     assert {line.split()[1] for line in ok("status", "--failed").splitlines()} == FAILED
