@@ -24,7 +24,7 @@ from .searching import CollectionSearch
 from .stats import CollectionStats, stats_of
 from .store import Store
 from .view import IndexView, StaleError, open_view
-from .walking import Candidate, Walk, walk
+from .walking import Walk, walk, walk_again
 
 __all__ = ["CANDIDATES", "FOLDER", "Collection", "CollectionStats", "find_collection"]
 
@@ -113,7 +113,8 @@ class Collection:
 
         Raises NothingToIndexError before anything is changed, CollectionBusyError while another process writes.
         """
-        return self._run(walk(paths), settings or RunSettings(), on_progress)
+        found = walk(paths, follow_links=settings is not None and settings.follow_links)
+        return self._run(found, settings or RunSettings(), on_progress)
 
     def retry_failed(
         self,
@@ -121,9 +122,9 @@ class Collection:
         on_progress: Callable[[IndexProgress], None] = lambda _: None,
     ) -> IndexReport:
         """Tries the files again that failed, and nothing else. Raises CollectionBusyError."""
-        failed = [record for record in self._store.files() if record.state is FileState.FAILED]
-        found = Walk(tuple(Candidate(self._places.real(record.path), record.name) for record in failed), ())
-        return self._run(found, replace(settings or RunSettings(), retry_failed=True), on_progress)
+        settings = replace(settings or RunSettings(), retry_failed=True)
+        failed = ((self._places.real(file.path), file.name) for file in self.files() if file.state is FileState.FAILED)
+        return self._run(walk_again(failed, settings.follow_links), settings, on_progress)
 
     def _run(self, found: Walk, settings: RunSettings, on_progress: Callable[[IndexProgress], None]) -> IndexReport:
         with writing(self._store.home):
@@ -210,9 +211,8 @@ class Collection:
 
     def place(self, document_id: int, start: int, end: int) -> Place:
         """Section and pages of the characters `[start, end)` of a document. Raises KeyError for an unknown id."""
-        pages = [
-            page for page in self.structure(document_id)[0] if page.start < max(end, start + 1) and start < page.end
-        ]
+        within = max(end, start + 1)
+        pages = [page for page in self.structure(document_id)[0] if page.start < within and start < page.end]
         first, last = (pages[0].number, pages[-1].number) if pages else (None, None)
         return Place(self._store.section_at(document_id, start), first, last)
 

@@ -173,7 +173,9 @@ class IndexReport:
     """What one indexing run did; names are paths relative to the indexed folder.
 
     `notes` say what of a file is not in its text; `interrupted`: the run was stopped before its end; `limited`: the
-    system lets the memory of loader processes be limited; `moved_aside` is where a collection went that was made anew.
+    system lets the memory of loader processes be limited; `confined`: it keeps them from files and network, and
+    `confinement` says by what or why not, or is empty where none was started. `moved_aside` is where a collection went
+    that was made anew.
     """
 
     added: list[str] = field(default_factory=list)
@@ -186,5 +188,7 @@ class IndexReport:
     interrupted: bool = False
     limited: bool = True
     moved_aside: str = ""
+    confined: bool = True
+    confinement: str = ""
     chunks: int = 0
     seconds: float = 0.0

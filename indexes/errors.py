@@ -2,6 +2,8 @@
 
 IndexesError
 ├── LoadError                one file cannot be read; the run goes on without it
+│   ├── UnsupportedError     it is of a kind that no loader reads
+│   └── OutsideError         it lies behind a link that leaves the given folders
 ├── NothingToIndexError      none of the paths holds a document
 ├── NothingToRemoveError     a path is not in the collection
 ├── CollectionError          the collection cannot be used as it is
@@ -29,6 +31,10 @@ class LoadError(IndexesError):
 
 class UnsupportedError(LoadError):
     """The file is of a kind that no loader reads."""
+
+
+class OutsideError(LoadError):
+    """The file lies behind a link that leaves the given folders."""
 
 
 class NothingToIndexError(IndexesError):

@@ -13,6 +13,7 @@ from .embedding import Encoder
 from .ingest import Incoming, IndexProgress, Ingest
 from .intake import Intake, Refused, SameContent, Twin, Unchanged
 from .loaders.limits import LoadLimits
+from .sources import Source
 from .store import STALE, Store
 from .walking import Candidate, Walk, printable
 from .workers import LoaderPool, Outcome
@@ -20,12 +21,17 @@ from .workers import LoaderPool, Outcome
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How files are read and cut. `retry_failed`: files that failed before are tried again though unchanged."""
+    """How files are read and cut.
+
+    `retry_failed`: files that failed before are tried again though unchanged. `follow_links`: links to files that
+    the user did not give are read.
+    """
 
     limits: LoadLimits = field(default_factory=LoadLimits)
     sizes: ChunkSizes = field(default_factory=ChunkSizes)
     processes: int | None = None
     retry_failed: bool = False
+    follow_links: bool = False
 
 
 class IndexRun:
@@ -67,6 +73,9 @@ class IndexRun:
                     self.report.removed.append(record.name)
                     forget(self._store, record)
                 self._renew(pool, walk)
+                if pool.confinement is not None:
+                    self.report.confined = bool(pool.confinement.landlock)
+                    self.report.confinement = str(pool.confinement)
             self._stage("writing the index")
             if self.report.updated or self.report.removed:
                 with self._store.transaction():
@@ -126,14 +135,14 @@ class IndexRun:
         candidates: Iterable[Candidate],
         jobs: deque[tuple[Candidate, Incoming]],
         twins: list[Candidate],
-    ) -> Iterator[Path]:
-        """Paths of the files that must be read, each appended to `jobs` too. All others are dealt with here."""
+    ) -> Iterator[Source]:
+        """The files that must be read, opened, each appended to `jobs` too. All others are dealt with here."""
         for candidate in candidates:
             self._progress.current = candidate.name
             match intake.decide(candidate):
-                case Incoming() as incoming:
+                case Incoming(source=Source() as source) as incoming:
                     jobs.append((candidate, incoming))
-                    yield candidate.path
+                    yield source
                     continue
                 case Twin():
                     twins.append(candidate)
@@ -183,9 +192,12 @@ class IndexRun:
             self.report.added.append(incoming.name)
 
     def _note(self, candidate: Candidate, refused: Refused, before: FileRecord | None) -> None:
-        """Records a file that is not indexed; text that was indexed before stays."""
+        """Records a file that is not indexed; text that was indexed before stays where it was the user's to give."""
         stored = self._to_stored(candidate.path)
         kept = self._store.own_document_of(stored)
+        if refused.forgets and kept is not None:
+            self.report.removed.append(candidate.name)
+            kept = None
         reason = refused.reason + ("; the version indexed before is kept" if kept is not None else "")
         size, mtime_ns = (refused.stamp.size_bytes, refused.stamp.mtime_ns) if refused.stamp else (0, STALE)
         record = FileRecord(stored, candidate.name, refused.state, reason, "", size, kept)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from .chunking import ChunkSizes, Span, chunk, document_name
 from .documents import FileRecord, FileState, IndexReport, LoadedDocument
 from .embedding import Encoder
+from .sources import Source
 from .store import NewChunk, Store
 from .tokens import embedding_text
 from .vector_table import content_key
@@ -29,7 +30,10 @@ class IndexProgress:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A file to be read: where it is, what its record will say, and the document that it replaces."""
+    """A file to be read: where it is, what its record will say, the document that it replaces, and the opened file.
+
+    `source` is None where its content is in the store already; whoever reads it closes it.
+    """
 
     name: str
     stored_path: str
@@ -37,6 +41,7 @@ class Incoming:
     size_bytes: int
     mtime_ns: int
     replaces: int | None
+    source: Source | None = field(default=None, compare=False)
 
     def record(self, document_id: int) -> FileRecord:
         """The record of the file once it is indexed."""

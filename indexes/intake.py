@@ -1,16 +1,14 @@
 """Whether a file must be read: unchanged, copied, moved, refused and new files told apart, most by a stat alone."""
 
-import errno
-import hashlib
-import os
-import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from .documents import FileRecord, FileState
+from .errors import OutsideError
 from .ingest import Incoming
 from .loaders.limits import LoadLimits, too_large
+from .sources import Source, check_regular, open_source
 from .store import STALE, Store
 from .walking import Candidate, Walk, printable
 
@@ -40,11 +38,15 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The file is not read; without a stamp it is looked at anew in each run."""
+    """The file is not read; without a stamp it is looked at anew in each run.
+
+    `forgets`: what was indexed of it before came from where the user did not point, and does not stay.
+    """
 
     state: FileState
     reason: str
     stamp: Stamp | None = None
+    forgets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Intake:
     ) -> None:
         self._store = store
         self._to_stored = to_stored
+        self._bounds = walk.bounds
         self._limits = limits
         self._retry_failed = retry_failed
         self.known = {record.path: record for record in store.files()}
@@ -97,9 +100,12 @@ class Intake:
         return refused
 
     def decide(self, candidate: Candidate) -> Decision:
-        """What to do with a candidate. Opens it only where size or modification time have changed."""
+        """What to do with a candidate. Opens it only where size or modification time have changed.
+
+        Where it must be read, its source is left open.
+        """
         if candidate.skip:
-            return Refused(FileState.SKIPPED, candidate.skip)
+            return Refused(FileState.SKIPPED, candidate.skip, forgets=candidate.outside)
         stored = self._to_stored(candidate.path)
         before = self.known.get(stored)
         try:
@@ -108,11 +114,27 @@ class Intake:
                 return Unchanged(before)
             if reason := too_large(stamp.size_bytes, self._limits):
                 return Refused(FileState.FAILED, reason)  # without a stamp: another limit may let it in
-            sha256 = _sha256(candidate.path)
+            source = open_source(candidate.path, self._bounds)
+        except OutsideError as error:
+            return Refused(FileState.SKIPPED, str(error), forgets=True)
         except OSError as error:
             return Refused(FileState.FAILED, f"cannot be opened: {error.strerror or error}")
+        decision: Decision | None = None
+        try:
+            decision = self._decide_opened(candidate, stamp, source, before)
+        except OSError as error:
+            decision = Refused(FileState.FAILED, f"cannot be read: {error.strerror or error}")
+        finally:
+            if not isinstance(decision, Incoming):
+                source.close()
+        return decision
+
+    def _decide_opened(self, candidate: Candidate, stamp: Stamp, source: Source, before: FileRecord | None) -> Decision:
+        if reason := too_large(source.size_bytes, self._limits):
+            return Refused(FileState.FAILED, reason)
+        stored = self._to_stored(candidate.path)
         replaces = before.document_id if before else None
-        incoming = Incoming(candidate.name, stored, sha256, stamp.size_bytes, stamp.mtime_ns, replaces)
+        incoming = Incoming(candidate.name, stored, source.sha256(), stamp.size_bytes, stamp.mtime_ns, replaces)
         if _as_read(incoming) in self._reading:
             return Twin()
         if (known := self._refused.get(_as_read(incoming))) is not None:
@@ -120,7 +142,7 @@ class Intake:
         if (document_id := self._same_content(incoming)) is not None:
             return SameContent(incoming, document_id)
         self._reading.add(_as_read(incoming))
-        return incoming
+        return replace(incoming, source=source)
 
     def _is_settled(self, before: FileRecord, stamp: Stamp) -> bool:
         if before.state is FileState.FAILED and self._retry_failed:
@@ -162,17 +184,5 @@ def _stamp(candidate: Candidate) -> Stamp:
     if candidate.size_bytes is not None and candidate.mtime_ns is not None:
         return Stamp.of(candidate.size_bytes, candidate.mtime_ns)
     status = candidate.path.stat()
-    _check_regular(status)
+    check_regular(status)
     return Stamp.of(status.st_size, status.st_mtime_ns)
-
-
-def _sha256(path: Path) -> str:
-    """Hash of a file's content. It may have been swapped for a pipe since the walk, whose opening must not wait."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-        _check_regular(os.fstat(stream.fileno()))
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _check_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no longer a regular file")

@@ -15,7 +15,10 @@ from .errors import IndexesError
 from .loaders.frames import Answer, Frame, FrameError, read_answer
 from .loaders.limits import LoadLimits
 from .loaders.process import START_SECONDS, Job, LoaderProcess, took_too_long, why_it_ended
+from .loaders.sandbox import Confinement
+from .loaders.scratch import sweep
 from .loaders.worker import can_limit_memory
+from .sources import Source, open_source
 from .walking import printable
 
 MOST_PROCESSES = 4
@@ -48,7 +51,8 @@ class LoaderPool:
 
     `processes` is how many at most; None: the cores that this process may use, up to MOST_PROCESSES. `command`
     starts something else in place of fathom's loaders; it must come to `indexes.loaders.worker.serve`. A pool
-    belongs to one thread, one `load` at a time; its processes end when that thread does.
+    belongs to one thread, one `load` at a time; its processes end when that thread does. `confinement`: what its
+    processes say they are confined by; None before one was started.
     """
 
     def __init__(self, limits: LoadLimits, processes: int | None = None, command: Sequence[str] | None = None) -> None:
@@ -57,6 +61,7 @@ class LoaderPool:
         self._limits = limits
         self._most = processes or min(_cores(), MOST_PROCESSES)
         self._command = tuple(command or _COMMAND)
+        self.confinement: Confinement | None = None
         self._processes: list[LoaderProcess] = []
         self._selector = selectors.DefaultSelector()
 
@@ -75,8 +80,16 @@ class LoaderPool:
             self._end(process)
         self._selector.close()
 
-    def load(self, jobs: Iterable[Path]) -> Iterator[Outcome]:
-        """One outcome a job, in the order of the jobs.
+    def try_out(self) -> Confinement:
+        """Starts a process without a file, and says what it is confined by. Raises IndexesError."""
+        process = self._started()
+        while self.confinement is None:
+            self._pump(wait=True)
+        self._end(process)
+        return self.confinement
+
+    def load(self, jobs: Iterable[Path | Source]) -> Iterator[Outcome]:
+        """One outcome a job, in the order of the jobs; a path is opened when its turn comes, a source is closed here.
 
         Works ahead: takes jobs from the iterable while a process is free for them, up to AHEAD_FILES a process and
         AHEAD_CHARACTERS of text. Starts nothing before the first outcome is asked for. Raises IndexesError where
@@ -89,11 +102,12 @@ class LoaderPool:
             while True:
                 self._pump(wait=False)
                 while more and self._has_room(queue):
-                    path = next(source, None)
-                    more = path is not None
-                    if path is not None:
-                        queue.append(Job(path, time.monotonic()))
-                        self._dispatch(queue[-1])
+                    file = next(source, None)
+                    more = file is not None
+                    if file is not None:
+                        queue.append(job := _job(file))
+                        if job.answer is None:
+                            self._dispatch(job)
                 if not queue:
                     return
                 if (answer := queue[0].answer) is None:
@@ -105,6 +119,8 @@ class LoaderPool:
         finally:
             for process in [process for process in self._processes if process.job]:
                 self._end(process)
+            for job in queue:
+                job.source.close()
 
     def _has_room(self, queue: Sequence[Job]) -> bool:
         free = len(self._processes) < self._most or any(process.job is None for process in self._processes)
@@ -114,20 +130,24 @@ class LoaderPool:
     def _dispatch(self, job: Job) -> None:
         """Gives a file to a free process, or to a new one; a file that is tried again always to a new one."""
         process = next((process for process in self._processes if process.job is None and not job.again), None)
-        if process is None:
-            process = LoaderProcess(self._command, self._limits)
-            self._processes.append(process)
-            self._selector.register(process.answers, selectors.EVENT_READ, process)
-        process.give(job)
+        (process or self._started()).give(job)
+
+    def _started(self) -> LoaderProcess:
+        if self.confinement is None:  # the first one
+            sweep()
+        process = LoaderProcess(self._command, self._limits)
+        self._processes.append(process)
+        self._selector.register(process.answers, selectors.EVENT_READ, process)
+        return process
 
     def _pump(self, wait: bool) -> None:
         """Takes in what has come and ends the processes that are late; with `wait`, not before something happened."""
-        deadlines = [process.deadline for process in self._processes if process.job]
+        deadlines = [process.deadline for process in self._processes if process.job or not process.ready]
         timeout = max(0.0, min(deadlines) - time.monotonic()) if wait else 0.0
         for key, _ in self._selector.select(timeout):
             self._receive(key.data)
         now = time.monotonic()
-        for process in [process for process in self._processes if process.job and process.deadline <= now]:
+        for process in [p for p in self._processes if (p.job or not p.ready) and p.deadline <= now]:
             self._end(process)
             if not process.ready:
                 raise self._not_started(process, f"said nothing for {START_SECONDS:.0f} s")
@@ -151,6 +171,7 @@ class LoaderPool:
 
     def _take(self, process: LoaderProcess, frame: Frame) -> None:
         if not process.ready:
+            self.confinement = _confinement(frame)
             process.begin()
             return
         if not process.job:
@@ -177,6 +198,7 @@ class LoaderPool:
         if job:
             process.served += 1
             job.answer, job.seconds = answer, time.monotonic() - job.started
+            job.source.close()
 
     def _end(self, process: LoaderProcess) -> int:
         if process in self._processes:
@@ -192,9 +214,28 @@ class LoaderPool:
         )
 
 
+def _job(file: Path | Source) -> Job:
+    """A file on its way; one that cannot be opened has its answer."""
+    started = time.monotonic()
+    if isinstance(file, Source):
+        return Job(file, started)
+    try:
+        return Job(open_source(file), started)
+    except OSError as error:
+        return Job(Source(file, -1, 0), started, Answer(None, f"cannot be opened: {error.strerror or error}"))
+
+
 def _outcome(job: Job, answer: Answer) -> Outcome:
     reason = printable(answer.reason)[:REASON_CHARACTERS]
-    return Outcome(job.path, answer.document, reason, answer.unsupported, job.seconds)
+    return Outcome(job.source.path, answer.document, reason, answer.unsupported, job.seconds)
+
+
+def _confinement(frame: Frame) -> Confinement:
+    """What a process says of itself when it is ready. Raises FrameError."""
+    landlock, filtered, reason = (frame.fields.get(name) for name in ("landlock", "filtered", "reason"))
+    if not (type(landlock) is int and isinstance(filtered, bool) and isinstance(reason, str)):
+        raise FrameError("a first word that does not say what confines it")
+    return Confinement(landlock, filtered, printable(reason)[:REASON_CHARACTERS])
 
 
 def _cores() -> int:

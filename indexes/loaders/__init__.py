@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..documents import LoadedDocument
 from ..errors import LoadError
+from ..sources import check_regular
 from . import sniffing
 from .hidden import none_seen, with_hidden_notes
 from .invisible import without_invisible
@@ -117,9 +118,11 @@ def load(path: Path, limits: LoadLimits | None = None) -> LoadedDocument:
 def read(path: Path, limits: LoadLimits) -> LoadedDocument:
     """Like `load`, without the notes on hidden text: for a document inside another one, which has them."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        check_regular(status)
     except OSError as error:
         raise LoadError(f"cannot be opened: {error.strerror or error}") from error
+    size = status.st_size
     if size > limits.max_file_mib * 2**20:
         raise LoadError(
             f"is {size / 2**20:.0f} MiB, over the limit of {limits.max_file_mib} MiB; split it or raise --max-file-mib"

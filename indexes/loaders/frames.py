@@ -6,10 +6,10 @@ length is bounded before it is held, and every field is checked before it become
 
 import json
 import os
+import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from ..documents import Heading, HiddenText, LoadedDocument, Page, Table
@@ -37,9 +37,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The file that a loader process is to read, and the limits that hold for it."""
+    """The file that a loader process is to read: its name without folders, its size, and the limits that hold for it.
 
-    path: Path
+    The file itself goes with it, open.
+    """
+
+    name: str
+    size_bytes: int
     limits: LoadLimits
 
 
@@ -101,18 +105,22 @@ def send(descriptor: int, fields: dict[str, object], text: str = "") -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def send_request(descriptor: int, request: Request) -> None:
-    """The parent's side; a path travels as the bytes that the file system knows it by."""
+def send_request(channel: socket.socket, request: Request, descriptor: int) -> None:
+    """The parent's side; a name travels as the bytes that the file system knows it by, the open file beside it."""
     limits = {name: getattr(request.limits, name) for name in LoadLimits.__dataclass_fields__}
-    send(descriptor, {"path": os.fsencode(request.path).decode("latin-1"), "limits": limits})
+    name = os.fsencode(request.name).decode("latin-1")
+    head = json.dumps({"name": name, "size_bytes": request.size_bytes, "limits": limits}).encode()
+    data = _HEADER.pack(len(head), 0) + head
+    channel.sendall(data[socket.send_fds(channel, [data], [descriptor]) :])
 
 
 def read_request(frame: Frame) -> Request:
     """The process's side; it takes its parent's word."""
-    path, limits = frame.fields["path"], frame.fields["limits"]
-    assert isinstance(path, str)
+    name, size_bytes, limits = frame.fields["name"], frame.fields["size_bytes"], frame.fields["limits"]
+    assert isinstance(name, str)
+    assert isinstance(size_bytes, int)
     assert isinstance(limits, dict)
-    return Request(Path(os.fsdecode(path.encode("latin-1"))), LoadLimits(**limits))
+    return Request(os.fsdecode(name.encode("latin-1")), size_bytes, LoadLimits(**limits))
 
 
 def send_answer(descriptor: int, answer: Answer) -> None:

@@ -3,16 +3,18 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import IndexesError
+from ..sources import Source
 from .frames import Answer, Frame, FrameReader, Request, send_request
 from .limits import LoadLimits
+from .scratch import Scratch
 
 START_SECONDS = 60.0  # for a process to say that it is there, on a busy machine
 
@@ -24,12 +26,12 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(slots=True)
 class Job:
-    """A file on its way: `started` by the monotonic clock, `answer` None until it is known.
+    """A file on its way: `started` by the monotonic clock, `answer` None until it is known; then it is closed.
 
     `again`: a process died of it that had read other files before, so it is tried once more in a fresh one.
     """
 
-    path: Path
+    source: Source
     started: float
     answer: Answer | None = None
     seconds: float = 0.0
@@ -47,19 +49,20 @@ class LoaderProcess:
         self._limits = limits
         self._reader = FrameReader(limits.max_characters)
         self._said = b""
-        self._scratch = tempfile.TemporaryDirectory(prefix="fathom-loader-", ignore_cleanup_errors=True)
-        requests, self._requests = os.pipe()
+        self._scratch = _scratch()
+        self._requests, requests = socket.socketpair()  # files go over it, open
         self.answers, answers = os.pipe()
         self._words, words = os.pipe()  # read once, at the end; a process that is ready writes to it no more
         try:
             self._popen = subprocess.Popen(
-                [*command, str(requests), str(answers)],
+                [*command, str(requests.fileno()), str(answers)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=words,
-                pass_fds=(requests, answers),
+                pass_fds=(requests.fileno(), answers),
                 cwd="/",
-                env=_environment() | {"TMPDIR": self._scratch.name},
+                umask=0o077,
+                env=_environment() | {"TMPDIR": str(self._scratch.folder)},
                 start_new_session=True,  # Ctrl-C does not reach it, and it can be killed with what it started
             )
         except OSError as error:
@@ -68,7 +71,8 @@ class LoaderProcess:
                 f"a loader process cannot be started: {error.strerror}", f"check that {command[0]} can be run"
             ) from error
         finally:
-            for descriptor in (requests, answers, words):
+            requests.close()
+            for descriptor in (answers, words):
                 os.close(descriptor)
 
     @property
@@ -81,8 +85,9 @@ class LoaderProcess:
         self.job = job
         if self.ready:
             self.begin()
-        with contextlib.suppress(BrokenPipeError):
-            send_request(self._requests, Request(job.path.absolute(), self._limits))
+        request = Request(job.source.path.name, job.source.size_bytes, self._limits)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            send_request(self._requests, request, job.source.descriptor)
 
     def begin(self) -> None:
         """Starts the clock of the file; what the process takes to start does not count."""
@@ -125,9 +130,10 @@ class LoaderProcess:
         os.set_blocking(self._words, False)  # what the process started may hold the other end
         with contextlib.suppress(BlockingIOError):
             self._said = os.read(self._words, _WORDS_BYTES)[-_SAID_BYTES:]
-        for descriptor in (self._requests, self.answers, self._words):
+        self._requests.close()
+        for descriptor in (self.answers, self._words):
             os.close(descriptor)
-        self._scratch.cleanup()
+        self._scratch.remove()
 
 
 def why_it_ended(code: int, limits: LoadLimits) -> str:
@@ -149,10 +155,19 @@ def took_too_long(limits: LoadLimits) -> str:
     return f"took longer than {limits.max_seconds:g} s (--max-seconds)"
 
 
+def _scratch() -> Scratch:
+    try:
+        return Scratch()
+    except OSError as error:
+        raise IndexesError(
+            f"no folder for temporary files can be made: {error.strerror or error}", "make room, or set TMPDIR"
+        ) from error
+
+
 def _environment() -> dict[str, str]:
     """What a reader needs of the surroundings, without settings, keys and names of the user."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     folders = [str(Path(part).absolute()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     if folders:
         kept["PYTHONPATH"] = os.pathsep.join(folders)
-    return kept | dict.fromkeys(_THREADS, "1")
+    return kept | dict.fromkeys(_THREADS, "1") | {"PYTHONSAFEPATH": "1"}

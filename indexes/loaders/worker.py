@@ -6,16 +6,21 @@ import math
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from ..documents import LoadedDocument
 from ..errors import LoadError, UnsupportedError
-from .frames import Answer, FrameError, FrameReader, read_request, send, send_answer
-from .limits import LoadLimits
+from .frames import Answer, FrameError, FrameReader, Request, read_request, send, send_answer
+from .limits import LoadLimits, too_large
+from .sandbox import confine
 
 FILES_PER_PROCESS = 500  # then a fresh one takes over; libraries leak
 GROWN_MIB = 512  # resident memory after a file from which a process is not used again
@@ -43,33 +48,41 @@ def can_limit_memory() -> bool:
 def serve(load: Loader) -> None:
     """Answers requests until the parent closes its end or dies; never returns.
 
-    The last two arguments of the command line are the descriptors that requests come by and answers go by.
+    The last two arguments of the command line are the descriptors that requests come by and answers go by. Before
+    the first file it gives up what it does not need; its first frame says by what.
     """
-    requests, answers = int(sys.argv[-2]), int(sys.argv[-1])
-    for descriptor in (requests, answers):
-        os.set_inheritable(descriptor, False)
+    requests, answers = socket.socket(fileno=int(sys.argv[-2])), int(sys.argv[-1])
+    requests.set_inheritable(False)
+    os.set_inheritable(answers, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _end_with_parent()
     reader = FrameReader(max_characters=0)
+    scratch = Path(os.environ["TMPDIR"])
+    _statm()
     try:
-        send(answers, {"ready": True})
+        send(answers, {"ready": True, **asdict(confine(str(scratch)))})
         _silence()
         for served in itertools.count(1):
+            descriptors: list[int] = []
             while (frame := reader.take()) is None:
-                if not (data := os.read(requests, _MIB)):
+                data, came, _, _ = socket.recv_fds(requests, _MIB, 1)
+                if not data:
                     os._exit(0)
+                descriptors += came
                 reader.feed(data)
-            request = read_request(frame)
-            answer = _read(load, request.path, request.limits)
+            answer = _read(load, scratch, read_request(frame), descriptors[0])
             _answer(answers, answer, served >= FILES_PER_PROCESS)
-    except BrokenPipeError:  # the parent is gone
+    except (BrokenPipeError, ConnectionResetError):  # the parent is gone
         os._exit(1)
 
 
-def _read(load: Loader, path: Path, limits: LoadLimits) -> Answer:
+def _read(load: Loader, scratch: Path, request: Request, descriptor: int) -> Answer:
     """The document or the reason, whatever the loader raises."""
+    limits = request.limits
     _confine(limits)
+    path = scratch / "file" / request.name
     try:
+        _copy(descriptor, path, request.size_bytes, limits)
         return Answer(load(path, limits))
     except BaseException as error:  # SystemExit of a library too
         if _out_of_memory(error):
@@ -79,6 +92,28 @@ def _read(load: Loader, path: Path, limits: LoadLimits) -> Answer:
         return Answer(None, f"cannot be read: {type(error).__name__}: {str(error)[:200]}", last=True)
     finally:
         _release()
+        with suppress(OSError):
+            path.unlink()
+
+
+def _copy(descriptor: int, path: Path, size_bytes: int, limits: LoadLimits) -> None:
+    """Makes a copy for loaders, which open a file by its path and more than once: no other file can come in its place.
+
+    Closes the descriptor. Bytes beyond the size that the file had when it was opened are left out.
+    """
+    try:
+        if reason := too_large(size_bytes, limits):
+            raise LoadError(reason)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("xb") as stream:
+            done = 0
+            while step := os.pread(descriptor, min(_MIB, size_bytes - done), done):
+                stream.write(step)
+                done += len(step)
+    except OSError as error:
+        raise LoadError(f"cannot be copied to the folder for temporary files: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _answer(descriptor: int, answer: Answer, retires: bool) -> None:
@@ -129,8 +164,14 @@ def _soften(kind: int, value: int) -> None:
 
 def _pages() -> tuple[int, int]:
     """Memory pages of this process: address space, resident."""
-    size, resident, *_ = _STATM.read_text().split()
+    size, resident, *_ = os.pread(_statm(), 200, 0).split()
     return int(size), int(resident)
+
+
+@cache
+def _statm() -> int:
+    """Opened before the process is confined, and held; -1 where there is none."""
+    return os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC) if can_limit_memory() else -1
 
 
 def _resident_mib() -> float:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from indexes.workers import Outcome
 
 COMMAND = (sys.executable, "-P", str(Path(__file__)))
+WITH_CHILD = (*COMMAND, "with-child")  # which it starts before it is confined
 
 TIGHT = LoadLimits(max_seconds=2.0, max_memory_mib=256, max_characters=5_000_000)
 
 _kept: list[bytearray] = []
 _poisoned = False
+_child: subprocess.Popen[bytes] | None = None
 
 
 def load(path: Path, limits: LoadLimits) -> LoadedDocument:
@@ -86,9 +88,8 @@ def load(path: Path, limits: LoadLimits) -> LoadedDocument:
             scratch = Path(tempfile.gettempdir(), "scratch")
             scratch.write_bytes(bytes(int(rest)))
             return _document(str(scratch))
-        case "child":
-            Path(rest).write_text(str(subprocess.Popen(["sleep", "600"]).pid), encoding="utf-8")
-            time.sleep(600)
+        case "child" if _child:
+            return _document(str(_child.pid))
         case "quit":
             raise SystemExit(3)
         case "refuse":
@@ -112,7 +113,10 @@ def _die_of(number: int) -> None:
 
 
 def _about() -> dict[str, object]:
+    umask = os.umask(0)
+    os.umask(umask)
     return {
+        "umask": umask,
         "pid": os.getpid(),
         "variables": dict(os.environ),
         "folder": str(Path.cwd()),
@@ -140,4 +144,6 @@ def about(outcome: "Outcome") -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "with-child" in sys.argv:
+        _child = subprocess.Popen(["sleep", "600"])
     serve(load)

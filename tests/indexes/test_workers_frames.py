@@ -1,10 +1,11 @@
 """Frames between a loader process and its parent: what is sent arrives, and nothing else passes for it."""
 
 import os
+import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,15 +111,18 @@ def test_every_field_of_a_document_is_sent() -> None:
 
 
 @given(st.binary(min_size=1).filter(lambda name: b"\x00" not in name))
-def test_a_request_keeps_every_byte_of_the_path_and_every_limit(name: bytes) -> None:
-    limits = LoadLimits(1, 2.5, 3, 4, 5, 6, 7, True)
-    request = Request(Path(os.fsdecode(b"/" + name)), limits)
-    reading, writing = os.pipe()
-    send_request(writing, request)
-    os.close(writing)
+def test_a_request_keeps_every_byte_of_the_name_and_every_limit_and_brings_the_file(name: bytes) -> None:
+    request = Request(os.fsdecode(name), 4, LoadLimits(1, 2.5, 3, 4, 5, 6, 7, True))
+    parent, process = socket.socketpair()
     reader = FrameReader(max_characters=0)
-    with os.fdopen(reading, "rb") as stream:
-        reader.feed(stream.read())
+    with parent, process, tempfile.TemporaryFile() as file:
+        file.write(b"ants")
+        file.flush()
+        send_request(parent, request, file.fileno())
+        data, (descriptor,), _, _ = socket.recv_fds(process, 2**20, 1)
+        assert os.pread(descriptor, 99, 0) == b"ants"
+        os.close(descriptor)
+    reader.feed(data)
     frame = reader.take()
     assert frame
     assert read_request(frame) == request

@@ -15,7 +15,9 @@ from indexes.errors import IndexesError
 from indexes.loaders.limits import LoadLimits
 from indexes.workers import LoaderPool
 from tests.indexes.files import write
-from tests.indexes.misbehaving import COMMAND, TIGHT, about, written
+from tests.indexes.misbehaving import COMMAND, TIGHT, WITH_CHILD, about, written
+
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @pytest.fixture
@@ -37,24 +39,27 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def test_what_a_late_process_started_ends_with_it(tmp_path: Path, pool: LoaderPool) -> None:
-    pid = tmp_path / "pid"
-    (outcome,) = pool.load(written(tmp_path, f"child {pid}"))
-    assert outcome.reason == "took longer than 2 s (--max-seconds)"
-    assert _gone(int(pid.read_text(encoding="utf-8")))
+def test_what_a_late_process_started_ends_with_it(tmp_path: Path) -> None:
+    with LoaderPool(TIGHT, 1, WITH_CHILD) as pool:
+        child, late = pool.load(written(tmp_path, "child", "sleep 600"))
+        assert late.reason == "took longer than 2 s (--max-seconds)"
+        assert child.document
+        assert _gone(int(child.document.text))
 
 
 def test_a_process_sees_little_of_its_surroundings(
     tmp_path: Path, pool: LoaderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    monkeypatch.setenv("PYTHONPATH", f"relative{os.pathsep}{os.pathsep}{tmp_path}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["relative", "", str(tmp_path), ROOT]))
     said = about(next(iter(pool.load(written(tmp_path, "about")))))
     assert said["variables"].keys() >= {"PATH", "OMP_NUM_THREADS"}
     assert not said["variables"].keys() & {"OPENAI_API_KEY", "HOME", "FATHOM_CACHE"}
-    assert said["variables"]["PYTHONPATH"] == f"{Path('relative').absolute()}{os.pathsep}{tmp_path}"
+    assert said["variables"]["PYTHONPATH"] == os.pathsep.join([str(Path("relative").absolute()), str(tmp_path), ROOT])
+    assert said["variables"]["PYTHONSAFEPATH"] == "1"
     assert (said["folder"], said["safe_path"], said["core"], said["own_session"]) == ("/", True, 0, True)
-    assert said["descriptors"] == 6  # 0 to 2, requests, answers, and the listing itself
+    assert said["umask"] == 0o077
+    assert said["descriptors"] == 7  # 0 to 2, requests, answers, its own size, and the listing itself
 
 
 def test_loading_works_from_a_folder_with_modules_of_the_same_names(

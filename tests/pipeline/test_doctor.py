@@ -14,7 +14,7 @@ from tests.engine.files import CONFIG
 from tests.indexes.files import write
 
 FAKE = Config(engine=EngineSettings(url="fake://"))
-NAMES = ["Python", "vllm", "sentence-transformers", "GPU", "engine", "disk", "collection"]
+NAMES = ["Python", "vllm", "sentence-transformers", "GPU", "readers", "engine", "disk", "collection"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,14 @@ def test_a_running_engine_is_described() -> None:
     assert _finding("engine") == Finding(
         "engine", Health.OK, "fake on fake (none), 8,192 tokens a request, KV cache 32,768 tokens"
     )
+
+
+def test_it_says_what_confines_the_readers_of_documents() -> None:
+    found = _finding("readers")
+    assert found.found.startswith(
+        "confined by Landlock ABI " if found.health is Health.OK else ("confined", "not confined")
+    )
+    assert (found.health is Health.OK) == found.found.endswith(" and a filter of system calls")
 
 
 def test_a_server_that_refuses_is_a_problem() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from engine.base import EngineInfo
 from engine.rope.scaling import RopeScaling
+from indexes.bounds import OUTSIDE
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
 from indexes.ranking import SearchMode, SearchResult
@@ -155,6 +156,11 @@ def test_an_index_run_names_counts_failures_and_some_of_what_was_skipped() -> No
         "  note: a.pdf page 3 has no text",
         "  failed files are left alone until they change; to try them again: fathom index --retry-failed",
     ]
+    reason = "Landlock cannot be used: Function not implemented"
+    bare = IndexReport(skipped={f"{i}.png": "a" for i in range(9)} | {"z": OUTSIDE}, confined=False, confinement=reason)
+    lines = list(report.index_lines(bare, "x"))
+    assert lines[1] == f"  skipped: z {OUTSIDE}"
+    assert lines[-1] == f"  note: the processes that read files are not confined here: {reason}"
     assert next(report.index_lines(IndexReport(), "x")).startswith("no files; 0 chunks")
 
 
