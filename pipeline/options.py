@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
     from indexes.reranking import Reranker
 
-    from .config import Config
+    from .config import Config, Loaded
 
 
 def as_path(text: str) -> Path:
@@ -52,9 +53,25 @@ RerankerOption = Annotated[
 
 def settings(flags: dict[str, Any]) -> "Config":
     """The configuration seen from the current folder, with flags on top. Raises ConfigError."""
-    from .config import load_config
+    return loaded_settings(flags).config
 
-    return load_config(Path.cwd(), flags)
+
+def loaded_settings(flags: dict[str, Any]) -> "Loaded":
+    """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a process."""
+    from .config import load
+    from .trusting import notices
+
+    loaded = load(Path.cwd(), flags)
+    for line in notices(loaded):
+        _say_once(line)
+    return loaded
+
+
+@lru_cache(maxsize=64)
+def _say_once(line: str) -> None:
+    from . import terminal
+
+    terminal.note(line)
 
 
 def open_collection(folder: Path | None) -> "Collection":
