@@ -2,53 +2,35 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from .adopting import adopt, inspect
 from .checking import Damage, check
 from .compaction import Compaction
+from .database import broken
 from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
 from .errors import CollectionMissingError, EncoderError, QueryError
-from .indexing import IndexRun, RunSettings, forget
+from .indexing import IndexRun, RunSettings
 from .ingest import IndexProgress
 from .locking import writing
+from .opening import FOLDER, find_collection
 from .places import Places
 from .ranking import SearchMode, SearchResult, check_query, rank_documents
 from .reranking import Reranker, reranked
 from .retrieval import Fused, retrieve
-from .schema import DATABASE
 from .searching import CollectionSearch
+from .stats import CollectionStats, stats_of
 from .store import Store
 from .view import IndexView, StaleError, open_view
 from .walking import Candidate, Walk, walk
 
-FOLDER = ".fathom"
+__all__ = ["CANDIDATES", "FOLDER", "Collection", "CollectionStats", "find_collection"]
+
 CANDIDATES = 100  # how deep each index is read before fusion
 _FINGERPRINT = "model"  # key in the store's meta of the model that made the vectors
 _ATTEMPTS = 5  # at a snapshot whose index files no writer replaces meanwhile
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionStats:
-    """What a collection holds."""
-
-    folder: str
-    embedding: str
-    generation: int
-    documents: int
-    chunks: int
-    characters: int
-    files: dict[str, int]
-
-
-def find_collection(start: Path) -> Path | None:
-    """The nearest `.fathom/` with a database in a folder or above it, as git finds a repository."""
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        if (folder / FOLDER / DATABASE).is_file():
-            return folder / FOLDER
-    return None
 
 
 class Collection:
@@ -64,8 +46,11 @@ class Collection:
 
     @classmethod
     def open(cls, folder: Path, encoder_for: Callable[[str], Encoder | None] = make_encoder) -> "Collection":
-        """The collection in a folder. Raises CollectionMissingError, -VersionError or -BrokenError."""
+        """The collection in a folder, which this user made or trusts. Raises CollectionError and its kinds."""
         return cls(Store.open(folder), encoder_for)
+
+    inspect = staticmethod(inspect)
+    adopt = staticmethod(adopt)
 
     @classmethod
     def open_or_create(
@@ -104,7 +89,12 @@ class Collection:
     @property
     def embedding(self) -> str:
         """Name of the embedding model that made the vectors, or "none"."""
-        return self._store.meta("embedding")
+        return self._store.embedding
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the collection was made elsewhere and accepted by name."""
+        return self._store.trusted
 
     @property
     def encoder(self) -> Encoder | None:
@@ -136,7 +126,7 @@ class Collection:
         return self._run(found, replace(settings or RunSettings(), retry_failed=True), on_progress)
 
     def _run(self, found: Walk, settings: RunSettings, on_progress: Callable[[IndexProgress], None]) -> IndexReport:
-        with writing(self.folder):
+        with writing(self._store.home):
             self._claim_model()
             return IndexRun(self._store, self.encoder, self._places.stored, settings, on_progress).run(found)
 
@@ -168,14 +158,15 @@ class Collection:
         """Takes files, and all files below folders, out of the collection; returns their names.
 
         The files themselves are not touched and need not exist any more. Indexing their folder brings them back.
-        Raises NothingToRemoveError, with nothing changed, where a path matches no file of the collection.
+        After a run that was killed the same call finishes it. Raises NothingToRemoveError, with nothing changed, where
+        a path matches no file of the collection.
         """
-        with writing(self.folder):
-            chosen = self._places.matching(self._store.files(), paths)
-            for record in chosen:
-                forget(self._store, record)
-            with self._store.transaction():
-                self._store.vectors.drop_unused()
+        with writing(self._store.home):
+            records = self._store.files()
+            known = {record.path for record in records}
+            begun = [_removed(path, name) for path, name in self._store.removing().items() if path not in known]
+            chosen = self._places.matching([*records, *begun], paths)
+            self._store.remove_all(record for record in chosen if record.path in known)
             compaction = Compaction(self._store)
             compaction.clear()
             compaction.settle()
@@ -191,19 +182,7 @@ class Collection:
 
     def stats(self) -> CollectionStats:
         """Counts for `fathom status`."""
-        documents = self._store.documents()
-        files = {state.value: 0 for state in FileState}
-        for record in self._store.files():
-            files[record.state.value] += 1
-        return CollectionStats(
-            str(self.folder),
-            self.embedding,
-            self._store.generation,
-            len(documents),
-            self._store.chunk_count(),
-            sum(document.characters for document in documents),
-            files,
-        )
+        return stats_of(self._store)
 
     def files(self) -> list[FileRecord]:
         """Every file that a run has seen, by path."""
@@ -270,6 +249,8 @@ class Collection:
     def _hits(self, ranked: list[Fused], searchable: CollectionSearch) -> list[Hit]:
         chunks = self._store.chunks([item.chunk_id for item in ranked])
         found = searchable.documents({chunk.document_id for chunk in chunks.values()})
+        if lost := {chunk.document_id for chunk in chunks.values()} - found.keys():
+            raise broken(self.folder, f"a chunk belongs to document {min(lost)}, which is not there")
         documents = {i: self._places.resolved(document) for i, document in found.items()}
         return [
             Hit(
@@ -298,3 +279,8 @@ class Collection:
                     continue
                 yield CollectionSearch(self._store, view, self.encoder if vectors else None)
                 return
+
+
+def _removed(path: str, name: str) -> FileRecord:
+    """A file whose removal was begun."""
+    return FileRecord(path, name, FileState.INDEXED, "", "", 0, None)

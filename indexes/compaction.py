@@ -1,6 +1,5 @@
 """Keeps the index files in step with the database: covers new chunks, joins small segments."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,13 +9,14 @@ import numpy as np
 from .dense import EXACT_CHUNKS, MIN_CODED_CHUNKS, DensePart
 from .postings import Postings, merge
 from .segment_table import SegmentRow
-from .segments import FOLDER, NONE_DEAD, Segment, damage, leftovers, opened
+from .segments import NONE_DEAD, Segment, damage, discard, has_codes, leftovers, opened, postings_of
 from .store import Store
 from .tokens import index_terms
 
 SEGMENT_CHUNKS = 8_192  # covered at once: what a killed run leaves uncovered at most, and a reader indexes in memory
 _TIER = 8  # while a run goes on, so many segments of a size are joined into one
 _RATIO = 4  # at its end a segment is at least so many times as large as the one after it
+_COMPARED_BYTES = 2**25  # of index files that are compared with their checksums whenever they are opened
 _DEAD_SHARE = 0.2  # a segment with more dead chunks is written anew
 
 
@@ -31,24 +31,31 @@ class _Group:
         return sum(row.chunks for row in self.rows)
 
 
+def is_small(rows: Sequence[SegmentRow]) -> bool:
+    """Whether all index files together are few enough to be read whole each time they are opened."""
+    return sum(item.size_bytes for row in rows for item in row.files) <= _COMPARED_BYTES
+
+
 class Compaction:
     """The writer's side of the index files. Its user holds the collection's write lock."""
 
     def __init__(self, store: Store, on_work: Callable[[str], None] = lambda _: None) -> None:
         self._store = store
-        self._home = store.folder
+        self._home = store.home
         self._on_work = on_work
 
     def clear(self) -> None:
         """Forgets segments whose files are gone or cannot be read and deletes folders that no segment owns."""
-        broken = [row for row in self._store.segments.all() if opened(self._home, row, NONE_DEAD) is None]
+        rows = self._store.segments.all()
+        compared = is_small(rows)
+        broken = [row for row in rows if opened(self._home, row, NONE_DEAD, compared=compared) is None]
         if broken:
             with self._store.transaction():
                 for row in broken:
                     self._store.segments.drop(row.name)
                 self._store.advance()
-        for path in leftovers(self._home, self._store.segments.all()):
-            shutil.rmtree(path, ignore_errors=True)
+        for name in leftovers(self._home, self._store.segments.all()):
+            discard(self._home, name)
 
     def cover(self) -> None:
         """Writes segments for all chunks that have none."""
@@ -81,17 +88,15 @@ class Compaction:
         large = sum(row.chunks - self._store.segments.dead_in(row) for row in rows) > EXACT_CHUNKS
         for group in _groups(rows):
             exact = not (large and group.chunks >= MIN_CODED_CHUNKS)
-            if len(group.rows) > 1 or self._worn(group.rows[0]) or (not exact and self._lacks_codes(group.rows[0])):
+            bare = not exact and not has_codes(self._home, group.rows[0])
+            if len(group.rows) > 1 or self._worn(group.rows[0]) or bare:
                 self._join(group, exact)
         with self._store.transaction():
             self._store.segments.forget_dead_outside()
+            self._store.removed()
 
     def _worn(self, row: SegmentRow) -> bool:
         return self._store.segments.dead_in(row) > _DEAD_SHARE * row.chunks
-
-    def _lacks_codes(self, row: SegmentRow) -> bool:
-        folder = self._home / FOLDER / row.name
-        return DensePart.stands_in(folder) and not DensePart.has_codes(folder)
 
     def _join(self, group: _Group, exact: bool) -> None:
         self._on_work(f"joining {group.chunks:,} chunks of the index")
@@ -107,7 +112,7 @@ class Compaction:
         if any(damage(self._home, row) for row in group.rows):
             return None
         dead = np.asarray(self._store.segments.dead(), dtype=np.int64)
-        return merge([Postings.read(self._home / FOLDER / row.name) for row in group.rows], dead)
+        return merge([postings_of(self._home, row) for row in group.rows], dead)
 
     def _put(self, old: Sequence[SegmentRow], segment: Segment | None, first: int, last: int) -> None:
         row = segment.write(self._home, first, last) if segment else None
@@ -115,7 +120,7 @@ class Compaction:
             self._store.segments.replace(old, row)
             self._store.advance()
         for gone in old:
-            shutil.rmtree(self._home / FOLDER / gone.name, ignore_errors=True)
+            discard(self._home, gone.name)
 
 
 def segment_of(store: Store, first: int, last: int, vectors: bool = True) -> Segment:

@@ -1,35 +1,46 @@
 """One connection to a SQLite file: statements, transactions, and what SQLite's errors mean for a collection."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import CollectionBrokenError, CollectionBusyError, CollectionError
+from .folder import REBUILD
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _UNUSABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _WAIT_SECONDS = 10
 _MARKS = 500  # variables in one statement
+_LONGEST = 2**28  # bytes of a value: the structure of the largest document; more is a bomb
 
 Value = TypeVar("Value")
 
 
 class Database:
-    """A connection, and the file made if there is none. Every method raises CollectionError and its kinds."""
+    """A connection, and the file made if there is none. Every method raises CollectionError and its kinds.
 
-    def __init__(self, path: Path) -> None:
-        self._folder = path.parent
+    `salt` is what the checksums of this collection's rows begin with; `check` looks at the database before it is used.
+    """
+
+    def __init__(self, path: Path, salt: int = 0, check: Callable[["Database"], None] = lambda _: None) -> None:
+        self.folder = path.parent
+        self.salt = salt
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_SECONDS)
         except sqlite3.DatabaseError as error:
             raise self._refused(error) from error
         try:
+            # Nothing that a schema holds is run, and a damaged page is an error.
+            self.rows("PRAGMA trusted_schema = OFF")
+            self.rows("PRAGMA cell_size_check = ON")
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+            check(self)
             self.rows("PRAGMA journal_mode = WAL")
             self.rows("PRAGMA foreign_keys = ON")
             self.rows("PRAGMA synchronous = NORMAL")
-        except CollectionError:
+        except BaseException:
             self.close()
             raise
 
@@ -42,8 +53,18 @@ class Database:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.ProgrammingError:  # a closed connection, or another thread's: no damage
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._refused(error) from error
+
+    def define(self, name: str, function: Callable[..., Any]) -> None:
+        """Makes a function of any number of values known to statements of this connection."""
+        self._connection.create_function(name, -1, function, deterministic=True)
+
+    def damage(self) -> list[str]:
+        """What SQLite's own check of the whole file finds wrong, in its words."""
+        found = [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
+        lost = self.rows("PRAGMA foreign_key_check") if found == ["ok"] else []  # it does not get past damage
+        return [line for line in found if line != "ok"] + [f"a row of {row[0]} points nowhere" for row in lost[:20]]
 
     def many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """The statement once for each row of values. Raises as `rows` does."""
@@ -51,7 +72,7 @@ class Database:
             self._connection.executemany(statement, rows)
         except sqlite3.ProgrammingError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._refused(error) from error
 
     def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
@@ -60,7 +81,7 @@ class Database:
             yield from self._connection.execute(statement, values)
         except sqlite3.ProgrammingError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._refused(error) from error
 
     @contextmanager
@@ -87,21 +108,21 @@ class Database:
         if self._connection.in_transaction:  # an error of the disk may have ended it already
             self.rows("ROLLBACK")
 
-    def _refused(self, error: sqlite3.DatabaseError) -> CollectionError:
-        """What an error of SQLite means: only some of them are damage."""
-        name, folder = getattr(error, "sqlite_errorname", ""), self._folder
+    def _refused(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> CollectionError:
+        """What an error of SQLite means, or a message of its own that is not UTF-8: only some of them are damage."""
+        name, folder = getattr(error, "sqlite_errorname", ""), self.folder
         if name.startswith(_BUSY):
             return CollectionBusyError(
                 f"another process is writing to {folder}", "wait until it is done, then run this again"
             )
         if name.startswith(_UNUSABLE):
             return CollectionError(f"the collection {folder} cannot be used: {error}", "check its disk and permissions")
-        return CollectionBrokenError(f"the collection {folder} is damaged: {error}", start_again(folder))
+        return broken(folder, str(error))
 
 
-def start_again(folder: Path) -> str:
-    """The hint for a collection that cannot be used any more."""
-    return f"move {folder} away and run `fathom index` again; the documents themselves are untouched"
+def broken(folder: Path, found: str) -> CollectionBrokenError:
+    """The error for a collection that is not as it was written."""
+    return CollectionBrokenError(f"the collection {folder} is damaged: {found}", REBUILD)
 
 
 def portions(values: Iterable[Value]) -> Iterator[tuple[str, list[Value]]]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .bm25 import Array
 from .embedding import Vectors
+from .folder import Folder
 from .lexical import Scored
 
 EXACT_CHUNKS = 200_000  # a collection up to here is searched exactly
@@ -26,6 +27,7 @@ _TRAINING = 40_000  # vectors that the codes are learnt from
 _ROWS_AT_ONCE = 65_536
 _SHARD_ROWS = 2**19  # codes in one index at most; shards are scanned side by side
 _FILE, _CODES_FILE, _CODES_FACTS = "vectors.faiss", "codes-{}.faiss", "codes.json"
+_FACTS_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -76,43 +78,44 @@ class DensePart:
         return cls(index, codes, chunk_ids, np.zeros(0, dtype=np.int64))
 
     @classmethod
-    def read(cls, folder: Path, chunk_ids: Array, dead: Array) -> "DensePart":
+    def read(cls, folder: Folder, chunk_ids: Array, dead: Array) -> "DensePart":
         """The index in a folder, its vectors mapped. Raises OSError, ValueError or RuntimeError where it is damaged."""
-        index = _read(folder / _FILE)
+        index = _read(folder, _FILE)
         if index.ntotal != len(chunk_ids):
-            raise ValueError(f"{folder} holds {index.ntotal} vectors for {len(chunk_ids)} chunks")
+            raise ValueError(f"{folder.path} holds {index.ntotal} vectors for {len(chunk_ids)} chunks")
         codes = None
         if cls.has_codes(folder):
-            facts = json.loads((folder / _CODES_FACTS).read_text())
-            shards = [_read(folder / _CODES_FILE.format(number)) for number in range(facts["shards"])]
+            facts = json.loads(folder.read(_CODES_FACTS, _FACTS_BYTES))
+            shards = [_read(folder, _CODES_FILE.format(number)) for number in range(facts["shards"])]
             if shards and (sum(shard.ntotal for shard in shards), shards[0].d) != (len(chunk_ids), index.d):
-                raise ValueError(f"{folder} holds codes of other vectors")
+                raise ValueError(f"{folder.path} holds codes of other vectors")
             codes = Codes(tuple(shards), facts["candidates"], facts["recall"])
         return cls(index, codes, chunk_ids, dead)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Folder) -> None:
         """Nothing is written for a part without vectors."""
         if self._index is not None:
-            _faiss().write_index(self._index, str(folder / _FILE))
+            _write(folder, _FILE, self._index)
         if self.codes is not None:
             for number, shard in enumerate(self.codes.shards):
-                _faiss().write_index(shard, str(folder / _CODES_FILE.format(number)))
+                _write(folder, _CODES_FILE.format(number), shard)
             facts = {
                 "shards": len(self.codes.shards),
                 "candidates": self.codes.candidates,
                 "recall": self.codes.recall,
             }
-            (folder / _CODES_FACTS).write_text(json.dumps(facts))
+            with folder.writing(_CODES_FACTS) as stream:
+                stream.write(json.dumps(facts).encode())
 
     @staticmethod
-    def stands_in(folder: Path) -> bool:
+    def stands_in(folder: Folder) -> bool:
         """Whether a folder holds such an index."""
-        return (folder / _FILE).exists()
+        return folder.has(_FILE)
 
     @staticmethod
-    def has_codes(folder: Path) -> bool:
+    def has_codes(folder: Folder) -> bool:
         """Whether the index in a folder has codes, or was found to be better without."""
-        return (folder / _CODES_FACTS).exists()
+        return folder.has(_CODES_FACTS)
 
     def search(self, vector: Vectors, k: int) -> list[Scored]:
         """At most k chunks for a query vector [d], best first; ties by chunk id."""
@@ -190,10 +193,16 @@ def vectors_of(parts: Sequence[DensePart], chunk_ids: Sequence[int]) -> Vectors:
     return np.concatenate(found)[np.argsort(order)] if found else np.zeros((0, 1), dtype=np.float32)
 
 
-def _read(path: Path) -> Any:
-    # A damaged length must not allocate gigabytes.
-    _faiss().set_deserialization_vector_byte_limit(path.stat().st_size)
-    return _faiss().read_index(str(path), _faiss().IO_FLAG_MMAP_IFC)
+def _read(folder: Folder, name: str) -> Any:
+    with folder.path_of(name) as path:
+        # A damaged length must not allocate gigabytes.
+        _faiss().set_deserialization_vector_byte_limit(Path(path).stat().st_size)
+        return _faiss().read_index(path, _faiss().IO_FLAG_MMAP_IFC)
+
+
+def _write(folder: Folder, name: str, index: Any) -> None:
+    with folder.path_of(name, new=True) as path:
+        _faiss().write_index(index, path)
 
 
 def _exact(blocks: Iterable[Vectors]) -> Any:

@@ -173,7 +173,7 @@ class IndexReport:
     """What one indexing run did; names are paths relative to the indexed folder.
 
     `notes` say what of a file is not in its text; `interrupted`: the run was stopped before its end; `limited`: the
-    system lets the memory of loader processes be limited.
+    system lets the memory of loader processes be limited; `moved_aside` is where a collection went that was made anew.
     """
 
     added: list[str] = field(default_factory=list)
@@ -185,5 +185,6 @@ class IndexReport:
     notes: dict[str, list[str]] = field(default_factory=dict)
     interrupted: bool = False
     limited: bool = True
+    moved_aside: str = ""
     chunks: int = 0
     seconds: float = 0.0

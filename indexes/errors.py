@@ -8,6 +8,7 @@ IndexesError
 │   ├── CollectionMissingError
 │   ├── CollectionVersionError
 │   ├── CollectionBrokenError
+│   ├── CollectionForeignError  it was not made here by this user
 │   └── CollectionBusyError  another process is writing
 ├── EncoderError             the embedding model is missing or is not the collection's
 └── QueryError               a query that cannot be searched
@@ -51,7 +52,11 @@ class CollectionVersionError(CollectionError):
 
 
 class CollectionBrokenError(CollectionError):
-    """The collection's database is damaged."""
+    """The collection's database or an index file is damaged."""
+
+
+class CollectionForeignError(CollectionError):
+    """The collection was not made here by this user, and was not trusted by name."""
 
 
 class CollectionBusyError(CollectionError):

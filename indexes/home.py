@@ -1,6 +1,8 @@
 """The user's own folder: what this user trusts, and the key that tells the collections made here. For no one else."""
 
 import os
+import secrets
+import stat
 from pathlib import Path
 
 HOME = "FATHOM_HOME"
@@ -31,3 +33,32 @@ def write_private(path: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     aside.replace(path)
+
+
+def create_private(path: Path, content: bytes) -> None:
+    """Makes a file whole, readable by its owner alone; one that is there already stays. Raises OSError."""
+    private_folder(path.parent)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    write_private(aside, content)
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        aside.unlink()
+
+
+def read_private(path: Path, limit: int) -> bytes | None:
+    """The content of a file of the user's own; None where there is none.
+
+    Raises OSError, also for one that is not a regular file, belongs to somebody else or is longer than `limit` bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > limit:
+            raise OSError(0, f"expected a file of your own of at most {limit:,} bytes", str(path))
+        return stream.read(limit)

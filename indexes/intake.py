@@ -17,10 +17,18 @@ from .walking import Candidate, Walk, printable
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Size and modification time, by which the next run knows a file again."""
+    """Size and modification time, by which the next run knows a file again.
+
+    Times that 64 bits do not hold (before 1678, after 2261) are those at the ends.
+    """
 
     size_bytes: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, size_bytes: int, mtime_ns: int) -> "Stamp":
+        """The stamp of a file as the system gives it; never STALE."""
+        return cls(size_bytes, min(max(mtime_ns, STALE + 1), -STALE - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +160,10 @@ def _suffix(stored_path: str) -> str:
 
 def _stamp(candidate: Candidate) -> Stamp:
     if candidate.size_bytes is not None and candidate.mtime_ns is not None:
-        return Stamp(candidate.size_bytes, candidate.mtime_ns)
+        return Stamp.of(candidate.size_bytes, candidate.mtime_ns)
     status = candidate.path.stat()
     _check_regular(status)
-    return Stamp(status.st_size, status.st_mtime_ns)
+    return Stamp.of(status.st_size, status.st_mtime_ns)
 
 
 def _sha256(path: Path) -> str:

@@ -4,27 +4,24 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from .errors import CollectionBusyError
-
-_LOCK = "write.lock"
+from .folder import Folder
+from .opening import LOCK
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Folder) -> Iterator[None]:
     """Holds the write lock of the collection in a folder. Raises CollectionBusyError where another process does."""
-    with (folder / _LOCK).open("a+") as lock:
+    with os.fdopen(folder.open_file(LOCK, os.O_RDWR | os.O_CREAT), "r+b", buffering=0) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            lock.seek(0)
             owner = lock.read(20).strip()
-            who = f"another process (number {owner})" if owner.isdigit() else "another process"
+            who = f"another process (number {owner.decode()})" if owner.isdigit() else "another process"
             raise CollectionBusyError(
-                f"{who} is writing to {folder}", "wait until it is done, then run this again"
+                f"{who} is writing to {folder.path}", "wait until it is done, then run this again"
             ) from error
         lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        lock.write(str(os.getpid()).encode())
         yield

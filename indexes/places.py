@@ -9,6 +9,22 @@ from .documents import Document, FileRecord
 from .errors import NothingToRemoveError
 from .walking import printable, unprintable
 
+_UNNAMED = frozenset(("", ".", ".."))
+
+
+def is_stored_path(path: str) -> bool:
+    """Whether `Places.stored` can have made a path: it names one file, without `..`, and comes back as it is."""
+    real = path
+    if not (path.isascii() and path.isprintable() and "\\" not in path):
+        real = unprintable(path)
+        try:
+            os.fsencode(real)
+        except UnicodeEncodeError:
+            return False
+        if "\0" in real or printable(real) != path:
+            return False
+    return not _UNNAMED & set(real.removeprefix("/").split("/"))
+
 
 class Places:
     """Paths seen from the folder that holds a collection's `.fathom/`."""

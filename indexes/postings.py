@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .folder import Folder
 
 Array = npt.NDArray[Any]
 
@@ -62,13 +63,16 @@ class Postings:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> "Postings":
-        """The index in a folder, mapped and not read. Raises OSError or ValueError where a file is not one of ours."""
-        return cls(*(_map(folder / f"{field.name}.npy") for field in fields(cls)))
+    def read(cls, folder: Folder) -> "Postings":
+        """The index in a folder, mapped and not read.
 
-    def write(self, folder: Path) -> None:
+        Raises OSError, ValueError or CollectionError where a file is not one of ours.
+        """
+        return cls(*(map_array(folder, f"{field.name}.npy") for field in fields(cls)))
+
+    def write(self, folder: Folder) -> None:
         for field in fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
+            write_array(folder, f"{field.name}.npy", getattr(self, field.name))
 
     def __len__(self) -> int:
         return len(self.chunk_ids)
@@ -161,13 +165,19 @@ def _starts(held: Array) -> Array:
     return starts
 
 
-def _map(path: Path) -> Array:
+def write_array(folder: Folder, name: str, array: Array) -> None:
+    with folder.writing(name) as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def map_array(folder: Folder, name: str) -> Array:
     """A mapped array. Empty ones cannot be mapped, so they are read."""
-    try:
-        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return mapped.view(np.ndarray)
-    except ValueError:
-        array: Array = np.load(path, allow_pickle=False)
-        if array.size:
-            raise
-        return array
+    with folder.path_of(name) as path:
+        try:
+            mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return mapped.view(np.ndarray)
+        except ValueError:
+            array: Array = np.load(path, allow_pickle=False)
+            if array.size:
+                raise
+            return array

@@ -1,19 +1,30 @@
 """Which index files are valid: the list of segments, and the chunks in them that are no longer in the collection."""
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import pairwise
 
-from .database import Database
+from .database import Database, broken
+from .sealing import SEGMENTS, Row, described, insert, read
+
+# What a segment's folder and the files in it are called; nothing else is opened or deleted.
+NAME = re.compile(r"[1-9][0-9]{0,18}-[1-9][0-9]{0,18}-[0-9a-f]{8}")
+FILE = re.compile(
+    r"(chunk_ids|lengths|letters|ends|starts|rows|counts|peaks)\.npy|(vectors|codes-[0-9]{1,6})\.faiss|codes\.json"
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class FileSum:
-    """A file's size and checksum."""
+    """A file's size, checksum, and modification time when it was written."""
 
     name: str
     size_bytes: int
     sha256: str
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +46,18 @@ class SegmentTable:
 
     def all(self) -> list[SegmentRow]:
         """Valid segments by chunk id; their ranges do not overlap."""
-        rows = self._db.rows("SELECT name, first_chunk, last_chunk, chunks, files FROM segments ORDER BY first_chunk")
-        return [SegmentRow(name, first, last, chunks, _file_sums(files)) for name, first, last, chunks, files in rows]
+        found = [self._segment(row) for row in read(self._db, SEGMENTS, "ORDER BY first_chunk")]
+        for before, after in pairwise(found):
+            if before.last_chunk >= after.first_chunk:
+                raise broken(self._db.folder, f"segments {before.name} and {after.name} overlap")
+        return found
+
+    def _segment(self, row: Row) -> SegmentRow:
+        name, first, last, chunks, files, _ = row
+        sums = _file_sums(files)
+        if sums is None or not NAME.fullmatch(name) or not 1 <= first <= last or not 0 < chunks <= last - first + 1:
+            raise broken(self._db.folder, f"{described(self._db, SEGMENTS, row)} is not one that fathom makes")
+        return SegmentRow(name, first, last, chunks, sums)
 
     def replace(self, old: Sequence[SegmentRow], new: SegmentRow | None) -> None:
         """Puts a segment in the place of others; chunks of theirs that were dead are gone from it."""
@@ -44,11 +65,8 @@ class SegmentTable:
             self.drop(row.name)
             self._db.rows("DELETE FROM dead WHERE chunk_id BETWEEN ? AND ?", (row.first_chunk, row.last_chunk))
         if new is not None:
-            files = json.dumps([[item.name, item.size_bytes, item.sha256] for item in new.files])
-            self._db.rows(
-                "INSERT INTO segments (name, first_chunk, last_chunk, chunks, files) VALUES (?, ?, ?, ?, ?)",
-                (new.name, new.first_chunk, new.last_chunk, new.chunks, files),
-            )
+            files = json.dumps([astuple(item) for item in new.files])
+            insert(self._db, SEGMENTS, [(new.name, new.first_chunk, new.last_chunk, new.chunks, files)])
 
     def drop(self, name: str) -> None:
         self._db.rows("DELETE FROM segments WHERE name = ?", (name,))
@@ -81,5 +99,16 @@ class SegmentTable:
         return found
 
 
-def _file_sums(text: str) -> tuple[FileSum, ...]:
-    return tuple(FileSum(*item) for item in json.loads(text))
+def _file_sums(text: str) -> tuple[FileSum, ...] | None:
+    """Files as they were written; None where that is not what the text says."""
+    try:
+        found = [FileSum(*item) for item in json.loads(text)]
+        good = all(
+            (type(item.size_bytes), type(item.mtime_ns)) == (int, int)
+            and FILE.fullmatch(item.name)
+            and _SHA256.fullmatch(item.sha256)
+            for item in found
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return tuple(found) if good and len({item.name for item in found}) == len(found) else None

@@ -3,18 +3,21 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from . import bm25
 from .bm25 import Array
 from .dense import DensePart
+from .errors import CollectionError
+from .folder import Folder
 from .lexical import LexicalPart
-from .postings import Postings
-from .segment_table import FileSum, SegmentRow
+from .postings import Postings, map_array, write_array
+from .segment_table import FILE, NAME, FileSum, SegmentRow
 
 FOLDER = "segments"
 _PEAKS = "peaks.npy"
@@ -39,88 +42,142 @@ class Segment:
         return cls(postings, peaks, LexicalPart(postings, peaks, NONE_DEAD), dense)
 
     @classmethod
-    def read(cls, folder: Path, dead: Array, vectors: bool = True) -> "Segment":
+    def read(cls, folder: Folder, dead: Array, vectors: bool = True) -> "Segment":
         """The segment in a folder without its dead chunks, and without its vectors if they are not wanted.
 
         Raises what NumPy and FAISS raise where a file is missing or is not what was written.
         """
         postings = Postings.read(folder)
-        peaks = np.load(folder / _PEAKS, allow_pickle=False)
+        peaks = map_array(folder, _PEAKS)
         dense = DensePart.read(folder, postings.chunk_ids, dead) if vectors and DensePart.stands_in(folder) else None
         return cls(postings, peaks, LexicalPart(postings, peaks, dead), dense)
 
-    def write(self, home: Path, first_chunk: int, last_chunk: int) -> SegmentRow:
+    def write(self, home: Folder, first_chunk: int, last_chunk: int) -> SegmentRow:
         """Writes a new folder below `home` down to the disk; it counts once its row is in the database."""
         name = f"{first_chunk}-{last_chunk}-{secrets.token_hex(4)}"
-        folder = home / FOLDER / name
-        folder.mkdir(parents=True)
-        self.postings.write(folder)
-        np.save(folder / _PEAKS, self.peaks, allow_pickle=False)
-        if self.dense is not None:
-            self.dense.write(folder)
-        files = tuple(_sealed(path) for path in sorted(folder.iterdir()))
-        _sync(folder)
-        _sync(folder.parent)
+        with _closing(home.make_folder(FOLDER)) as segments, _closing(segments.make_folder(name)) as folder:
+            self.postings.write(folder)
+            write_array(folder, _PEAKS, self.peaks)
+            if self.dense is not None:
+                self.dense.write(folder)
+            files = tuple(_sealed(folder, item) for item in folder.names())
+            folder.sync()
+            segments.sync()
         return SegmentRow(name, first_chunk, last_chunk, len(self.postings), files)
 
 
-def opened(home: Path, row: SegmentRow, dead: Array, vectors: bool = True) -> Segment | None:
+def opened(home: Folder, row: SegmentRow, dead: Array, vectors: bool = True, compared: bool = True) -> Segment | None:
     """A segment that was written, without its dead chunks; None where a file is missing or is not what was written.
 
-    Sizes are compared first, because FAISS crashes on some files that were cut off, and once more at the end, because
-    a writer may be deleting the folder meanwhile.
+    `compared`: all content is read and compared with its checksum; else only that of files whose size or modification
+    time is not the one that was written. That comes first, because FAISS crashes on some damaged files, and sizes once
+    more at the end, because a writer may be deleting the folder meanwhile.
     """
-    if not _is_whole(home, row):
-        return None
     try:
-        segment = Segment.read(home / FOLDER / row.name, dead, vectors)
+        with _folder_of(home, row.name) as folder:
+            if not all(_is_as_written(folder, item, compared) for item in row.files):
+                return None
+            segment = Segment.read(folder, dead, vectors)
+            return segment if all(_has_size(folder, item) for item in row.files) else None
     except Exception:  # NumPy and FAISS raise many kinds for damaged files
         return None
-    return segment if _is_whole(home, row) else None
 
 
-def _is_whole(home: Path, row: SegmentRow) -> bool:
-    """Whether a segment's files are there with the sizes that were written; their content is not read."""
-    try:
-        return all((home / FOLDER / row.name / item.name).stat().st_size == item.size_bytes for item in row.files)
-    except OSError:
+def _is_as_written(folder: Folder, item: FileSum, compared: bool) -> bool:
+    status = folder.status_of(item.name)
+    if status is None or status.st_size != item.size_bytes:
         return False
+    return (not compared and status.st_mtime_ns == item.mtime_ns) or _sha256(folder, item.name) == item.sha256
 
 
-def damage(home: Path, row: SegmentRow) -> list[str]:
+def _has_size(folder: Folder, item: FileSum) -> bool:
+    status = folder.status_of(item.name)
+    return status is not None and status.st_size == item.size_bytes
+
+
+def damage(home: Folder, row: SegmentRow) -> list[str]:
     """Files of a segment whose content is not what was written, by checksum; every byte is read."""
     found = []
     for item in row.files:
-        path = home / FOLDER / row.name / item.name
+        path = home.path / FOLDER / row.name / item.name
         try:
-            if _sha256(path) != item.sha256:
-                found.append(f"{path} has changed since it was written")
+            with _folder_of(home, row.name) as folder:
+                if _sha256(folder, item.name) != item.sha256:
+                    found.append(f"{path} has changed since it was written")
+        except CollectionError as error:
+            found.append(str(error))
         except OSError as error:
             found.append(f"{path} cannot be read: {error.strerror or error}")
     return found
 
 
-def leftovers(home: Path, rows: Sequence[SegmentRow]) -> Iterable[Path]:
-    """Folders of segments that are not in the table: of killed runs, and replaced ones."""
-    valid = {row.name for row in rows}
-    folder = home / FOLDER
-    return [path for path in folder.iterdir() if path.name not in valid] if folder.is_dir() else []
-
-
-def _sealed(path: Path) -> FileSum:
-    _sync(path)
-    return FileSum(path.name, path.stat().st_size, _sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def has_codes(home: Folder, row: SegmentRow) -> bool:
+    """Whether a segment has no vectors, or codes of them."""
     try:
-        os.fsync(descriptor)
+        with _folder_of(home, row.name) as folder:
+            return not DensePart.stands_in(folder) or DensePart.has_codes(folder)
+    except (OSError, CollectionError):
+        return False
+
+
+def postings_of(home: Folder, row: SegmentRow) -> Postings:
+    """The inverted index of a segment. Raises what NumPy raises where a file is damaged."""
+    with _folder_of(home, row.name) as folder:
+        return Postings.read(folder)
+
+
+def leftovers(home: Folder, rows: Sequence[SegmentRow]) -> list[str]:
+    """Names of folders of segments that are not in the table: of killed runs, and replaced ones.
+
+    What is called otherwise was not made by this program and is left alone. Raises CollectionError where the folder
+    of segments is a link or no folder.
+    """
+    valid = {row.name for row in rows}
+    try:
+        with _closing(home.folder(FOLDER)) as folder:
+            names = folder.names()
+            return [name for name in names if NAME.fullmatch(name) and name not in valid and _is_folder(folder, name)]
+    except FileNotFoundError:
+        return []
+
+
+def _is_folder(folder: Folder, name: str) -> bool:
+    status = folder.status_of(name)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def discard(home: Folder, name: str) -> None:
+    """Deletes a segment's folder with the files that belong in one; it stays where it holds anything else."""
+    if not NAME.fullmatch(name):
+        return
+    with suppress(OSError), _closing(home.folder(FOLDER)) as segments:
+        with suppress(OSError), _closing(segments.folder(name)) as folder:
+            for item in folder.names():
+                if FILE.fullmatch(item):
+                    folder.remove(item)
+        segments.remove_folder(name)
+
+
+@contextmanager
+def _folder_of(home: Folder, name: str) -> Iterator[Folder]:
+    with _closing(home.folder(FOLDER)) as segments, _closing(segments.folder(name)) as folder:
+        yield folder
+
+
+@contextmanager
+def _closing(folder: Folder) -> Iterator[Folder]:
+    try:
+        yield folder
     finally:
-        os.close(descriptor)
+        folder.close()
+
+
+def _sealed(folder: Folder, name: str) -> FileSum:
+    with folder.reading(name) as stream:
+        status = os.fstat(stream.fileno())
+    return FileSum(name, status.st_size, _sha256(folder, name), status.st_mtime_ns)
+
+
+def _sha256(folder: Folder, name: str) -> str:
+    with folder.reading(name) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,8 +5,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from .database import Database, portions
+from .database import Database, broken, portions
 from .embedding import Vectors
+from .sealing import VECTORS, damaged, insert, is_whole
 
 _STORED = "<f2"  # half precision: cosines move by less than 0.001
 
@@ -31,10 +32,9 @@ class VectorTable:
 
     def add(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Stores vectors [d] under keys that are not there yet."""
-        self._db.many(
-            "INSERT INTO vectors (key, vector) VALUES (?, ?)",
-            ((key, vector.astype(_STORED).tobytes()) for key, vector in vectors.items()),
-        )
+        first = int(self._db.rows("SELECT coalesce(max(id), 0) FROM vectors")[0][0]) + 1
+        stored = ((key, vector.astype(_STORED).tobytes()) for key, vector in vectors.items())
+        insert(self._db, VECTORS, ((first + n, *pair) for n, pair in enumerate(stored)))
 
     def dimension(self) -> int | None:
         """Length of the vectors; None where there are none."""
@@ -42,19 +42,31 @@ class VectorTable:
         return int(rows[0][0]) // 2 if rows else None
 
     def between(self, first: int, last: int, rows_at_once: int = 8192) -> Iterator[Vectors]:
-        """Blocks [≤ rows_at_once, d] of the vectors of all chunks with an id in [first, last], by id."""
+        """Blocks [≤ rows_at_once, d] of the vectors of all chunks with an id in [first, last], by id.
+
+        Raises CollectionBrokenError for a vector that is not as it was written.
+        """
         query = (
-            "SELECT v.vector FROM chunks c JOIN vectors v ON v.id = c.vector_id"
+            "SELECT v.id, v.key, v.vector, v.checksum FROM chunks c JOIN vectors v ON v.id = c.vector_id"
             " WHERE c.id BETWEEN ? AND ? ORDER BY c.id"
         )
         block: list[bytes] = []
         for row in self._db.stream(query, (first, last)):
-            block.append(row[0])
+            if not is_whole(self._db, VECTORS, row):
+                raise damaged(self._db, VECTORS, row[:-1])
+            block.append(row[2])
             if len(block) == rows_at_once:
-                yield _decoded(block)
+                yield self._decoded(block)
                 block.clear()
         if block:
-            yield _decoded(block)
+            yield self._decoded(block)
+
+    def _decoded(self, rows: Sequence[bytes]) -> Vectors:
+        """Vectors [n, d] of n stored ones."""
+        sizes = set(map(len, rows))
+        if len(sizes) != 1 or (size := sizes.pop()) == 0 or size % 2:
+            raise broken(self._db.folder, "its vectors are not of one length")
+        return np.frombuffer(b"".join(rows), dtype=_STORED).astype(np.float32).reshape(len(rows), -1)
 
     def chunks_without(self) -> int:
         """Chunks that have no vector."""
@@ -63,9 +75,3 @@ class VectorTable:
     def drop_unused(self) -> None:
         """Forgets vectors that no chunk refers to."""
         self._db.rows("DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE chunks.vector_id = vectors.id)")
-
-
-def _decoded(rows: Sequence[bytes]) -> Vectors:
-    """Vectors [n, d] of n stored ones."""
-    vectors = np.frombuffer(b"".join(rows), dtype=_STORED).astype(np.float32)
-    return vectors.reshape(len(rows), -1) if rows else vectors

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bm25 import Array
-from .compaction import SEGMENT_CHUNKS, segment_of
+from .compaction import SEGMENT_CHUNKS, is_small, segment_of
 from .dense import DensePart
 from .errors import CollectionBrokenError
 from .lexical import SMALL_CHUNKS, InvertedIndex, LexicalIndex, RankBM25Index
@@ -41,8 +41,10 @@ def open_view(store: Store, last_try: bool, vectors: bool = True) -> IndexView:
     dead = np.asarray(store.segments.dead(), dtype=np.int64)
     segments: list[Segment] = []
     gaps = store.segments.gaps(store.last_chunk())
-    for row in store.segments.all():
-        segment = opened(store.folder, row, dead, vectors)
+    rows = store.segments.all()
+    compared = is_small(rows)
+    for row in rows:
+        segment = opened(store.home, row, dead, vectors, compared)
         if segment is not None:
             segments.append(segment)
         elif last_try:

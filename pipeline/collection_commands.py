@@ -37,6 +37,9 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unchanged files again that failed; without PATHS only those.")
     ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Move the collection aside, whatever it is, and make it anew.")
+    ] = False,
     max_file_mib: Annotated[int | None, typer.Option(help="Larger files fail, whole.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="A file that takes longer to read fails.")] = None,
     max_memory_mib: Annotated[int | None, typer.Option(help="A file that needs more to be read fails.")] = None,
@@ -56,7 +59,7 @@ def index(
         from . import report, terminal
         from .progress import index_progress
 
-        if not paths and not retry_failed:
+        if not paths and (rebuild or not retry_failed):
             raise typer.BadParameter("name the files and folders to read", param_hint="PATHS")
         config = settings(
             {
@@ -73,12 +76,14 @@ def index(
         if paths:
             walk(paths)  # a wrong path must not leave an empty collection behind
             folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
+            aside = _moved_aside(folder, config.index.embedding) if rebuild else None
             opened = Collection.open_or_create(folder, config.index.embedding)
         else:
-            opened = open_collection(collection)
+            opened, aside = open_collection(collection), None
         with closing(opened):
             with index_progress() as show:
                 result = opened.add(paths, run, show) if paths else opened.retry_failed(run, show)
+            result.moved_aside = str(aside or "")
             if json:
                 terminal.out_json(result)
             else:
@@ -89,6 +94,23 @@ def index(
             raise typer.Exit(ExitCode.INTERRUPTED)
         if result.failed or result.skipped.keys() & {path.name for path in paths or []}:
             raise typer.Exit(ExitCode.BATCH_FAILURES)
+
+
+def _moved_aside(folder: Path, embedding: str | None) -> Path | None:
+    """Where the collection went that stood in the new one's place. Raises EncoderError before it is moved."""
+    from datetime import datetime
+
+    from indexes.creation import move_aside
+    from indexes.embedding import BUNDLED, make_encoder
+    from indexes.walking import printable
+
+    from . import terminal
+
+    make_encoder(embedding or BUNDLED)
+    aside = move_aside(folder, datetime.now())
+    if aside is not None:
+        terminal.note(f"fathom: {printable(str(folder))} is now {printable(str(aside))}; delete it when you like")
+    return aside
 
 
 def _run_settings(config: "IndexSettings", retry_failed: bool) -> "RunSettings":

@@ -151,6 +151,7 @@ def _collection(folder: Path | None, deep: bool) -> Finding:
     try:
         with closing(Collection.open(folder)) as collection:
             stats, damage = collection.stats(), collection.verify() if deep else []
+            trusted = collection.trusted
     except IndexesError as error:
         return Finding("collection", Health.PROBLEM, str(error), error.hint)
     if damage:
@@ -158,6 +159,7 @@ def _collection(folder: Path | None, deep: bool) -> Finding:
     failed = stats.files.get("failed", 0)
     found = f"{stats.documents:,} documents, {stats.chunks:,} chunks in {folder}"
     found += ", all checksums right" if deep else ""
+    found += ", made elsewhere and trusted by name" if trusted else ""
     if failed:
         return Finding("collection", Health.WARNING, f"{found}; {failed} files failed", "see: fathom status --failed")
     return Finding("collection", Health.OK, found)

@@ -15,6 +15,7 @@ import numpy as np
 from evals.bench.generated import Array
 from indexes import bm25
 from indexes.compaction import SEGMENT_CHUNKS
+from indexes.folder import Folder
 from indexes.lexical import InvertedIndex
 from indexes.postings import Postings, merge
 from indexes.segments import NONE_DEAD, Segment
@@ -87,10 +88,10 @@ class Ours:
                 some = []
         if some:
             parts.append(Postings.build(some))
-        Segment.of(merge(parts, NONE_DEAD), None).write(folder, 0, len(chunks) - 1)
+        Segment.of(merge(parts, NONE_DEAD), None).write(Folder.open(folder), 0, len(chunks) - 1)
 
     def load(self, folder: Path) -> None:
-        segments = [Segment.read(path, NONE_DEAD) for path in (folder / "segments").iterdir()]
+        segments = [Segment.read(Folder.open(path), NONE_DEAD) for path in (folder / "segments").iterdir()]
         self._index = InvertedIndex([segment.lexical for segment in segments])
 
     def search(self, terms: Sequence[str], k: int) -> list[int]:

@@ -15,7 +15,7 @@ from tests.indexes.stores import new_store, put_document, texts
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path, 40)
+    made = new_store(tmp_path / ".fathom", 40)
     Compaction(made).settle()
     yield made
     made.close()
@@ -55,4 +55,4 @@ def test_the_database_is_checked(store: Store) -> None:
     store._db.rows("DELETE FROM vectors WHERE id = 1")
     found = check(store)
     assert [item.found for item in found] == [f"the database of {store.folder}: a row of chunks points nowhere"]
-    assert "run `fathom index` again" in found[0].hint
+    assert "fathom index FOLDER --rebuild" in found[0].hint

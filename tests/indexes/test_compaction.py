@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from indexes.compaction import Compaction, segment_of
 from indexes.embedding import HashEncoder
-from indexes.postings import Postings
 from indexes.segment_table import SegmentRow
-from indexes.segments import FOLDER, damage
+from indexes.segments import FOLDER, damage, postings_of
 from indexes.store import Store
 from indexes.tokens import index_terms
 from indexes.view import open_view
@@ -25,7 +24,7 @@ RATIO, DEAD_SHARE = 4, 0.2  # what compaction.py promises
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     yield made
     made.close()
 
@@ -57,11 +56,11 @@ def _check(store: Store) -> None:
     rows = store.segments.all()
     assert store.segments.gaps(store.last_chunk()) == [] or not store.chunk_ids(*_span(store))
     assert _folders(store) == {row.name for row in rows}
-    assert [line for row in rows for line in damage(store.folder, row)] == []
+    assert [line for row in rows for line in damage(store.home, row)] == []
     dead = set(store.segments.dead())
     found: dict[int, list[str]] = {}
     for row in rows:
-        bags = dict(Postings.read(store.folder / FOLDER / row.name).bags())
+        bags = dict(postings_of(store.home, row).bags())
         assert len(bags) == row.chunks
         found.update({i: sorted(bag) for i, bag in bags.items() if i not in dead})
     expected = {i: sorted(index_terms(context, text)) for i, context, text in store.chunk_texts(0, 2**62)}
@@ -95,7 +94,7 @@ def test_an_empty_collection_has_no_segments(store: Store) -> None:
 def test_each_segment_is_several_times_as_large_as_the_next(
     tmp_path_factory: pytest.TempPathFactory, runs: list[int]
 ) -> None:
-    store = new_store(tmp_path_factory.mktemp("runs"))
+    store = new_store(tmp_path_factory.mktemp("runs") / ".fathom")
     _grow(store, runs)
     sizes = _sizes(store)
     assert sum(sizes) == sum(runs)
@@ -194,7 +193,7 @@ def test_work_on_a_join_is_told(store: Store) -> None:
 def test_files_follow_the_database_through_any_changes(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int, bool]]
 ) -> None:
-    store = new_store(tmp_path_factory.mktemp("changes"))
+    store = new_store(tmp_path_factory.mktemp("changes") / ".fathom")
     for document, chunks, settles in changes:
         path = f"{document}.txt"
         if chunks:
@@ -253,7 +252,7 @@ def test_a_join_does_not_seal_damaged_content_with_new_checksums(store: Store, n
 def test_flipped_content_is_healed_where_the_folder_is_deleted_as_the_check_says(store: Store) -> None:
     _grow(store, [40, 5])
     _flip(_largest(store, "counts.npy"))
-    assert len(damage(store.folder, store.segments.all()[0])) == 1
+    assert len(damage(store.home, store.segments.all()[0])) == 1
     shutil.rmtree(store.folder / FOLDER)
     _run(store)
     _check(store)
@@ -262,9 +261,9 @@ def test_flipped_content_is_healed_where_the_folder_is_deleted_as_the_check_says
 def test_what_a_killed_run_left_is_deleted(store: Store) -> None:
     _grow(store, [10])
     put_document(store, "b.txt", texts(3))
-    segment_of(store, 11, 13).write(store.folder, 11, 13)  # and killed before its row was written
-    (store.folder / FOLDER / "1-9-part").mkdir()
-    (store.folder / FOLDER / "1-9-part" / "rows.npy").write_bytes(b"half")
+    segment_of(store, 11, 13).write(store.home, 11, 13)  # and killed before its row was written
+    (store.folder / FOLDER / "1-9-0123abcd").mkdir()
+    (store.folder / FOLDER / "1-9-0123abcd" / "rows.npy").write_bytes(b"half")
     assert len(_folders(store)) == 3
     _run(store)
     _check(store)

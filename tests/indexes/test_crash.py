@@ -16,6 +16,8 @@ import pytest
 
 from indexes.collection import Collection
 from indexes.errors import CollectionMissingError
+from indexes.folder import Folder
+from indexes.origin import read_origin, write_origin
 from tests.indexes.crashing import SETTINGS, index
 from tests.indexes.dumps import dump, without_copies
 from tests.indexes.encoders import CountingEncoder
@@ -119,6 +121,11 @@ def _change(docs: Path) -> None:
 def _clone(source: Path, home: Path) -> Path:
     """A copy of a home with the times of its files, which a run knows them by."""
     shutil.copytree(source, home)  # copies times too
+    if (home / ".fathom").exists():  # a copy is not believed to be this user's own
+        folder = Folder.open(home / ".fathom")
+        origin = read_origin(folder)
+        assert origin is not None
+        write_origin(folder, origin.id)
     return home
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from indexes import dense
 from indexes.dense import DEPTH, DensePart, best, vectors_of
 from indexes.embedding import Vectors
+from indexes.folder import Folder
 
 TOLERANCE = 1e-5  # float32 sums of 8 products in another order
 NONE_DEAD = np.zeros(0, dtype=np.int64)
@@ -48,8 +49,10 @@ def _part(vectors: Vectors, dead: Sequence[int], folder: Path, first_id: int = 0
     """A part with ids that leave gaps, written and mapped."""
     ids = first_id + 3 * np.arange(len(vectors), dtype=np.int64)
     folder.mkdir(exist_ok=True)
-    DensePart.build(ids, [vectors[:5], vectors[5:]] if len(vectors) > 5 else [vectors], exact).write(folder)
-    return DensePart.read(folder, ids, np.array(dead, dtype=np.int64))
+    DensePart.build(ids, [vectors[:5], vectors[5:]] if len(vectors) > 5 else [vectors], exact).write(
+        Folder.open(folder)
+    )
+    return DensePart.read(Folder.open(folder), ids, np.array(dead, dtype=np.int64))
 
 
 @settings(deadline=None, max_examples=40)
@@ -134,7 +137,7 @@ def test_vectors_are_read_where_codes_do_not_reach_the_recall(tmp_path: Path, mo
     part = _part(vectors, [], tmp_path, exact=False)
     assert part.codes is not None
     assert (part.codes.shards, part.codes.candidates) == ((), 0)
-    assert DensePart.has_codes(tmp_path)  # else every run would try again
+    assert DensePart.has_codes(Folder.open(tmp_path))  # else every run would try again
     wanted = 3 * np.argsort(-(_stored(vectors) @ query), kind="stable")[:DEPTH]
     assert {item.chunk_id for item in part.search(query, DEPTH)} == set(wanted.tolist())
 
@@ -162,10 +165,10 @@ def test_codes_of_few_vectors_find_them_all(tmp_path: Path, rows: int) -> None:
 def test_a_written_part_is_the_same_when_it_is_mapped(tmp_path: Path, exact: bool) -> None:
     vectors, ids = unit(3, 60), np.arange(60)
     part = DensePart.build(ids, [vectors], exact)
-    part.write(tmp_path)
-    assert DensePart.stands_in(tmp_path)
-    assert DensePart.has_codes(tmp_path) is not exact
-    mapped = DensePart.read(tmp_path, ids, NONE_DEAD)
+    part.write(Folder.open(tmp_path))
+    assert DensePart.stands_in(Folder.open(tmp_path))
+    assert DensePart.has_codes(Folder.open(tmp_path)) is not exact
+    mapped = DensePart.read(Folder.open(tmp_path), ids, NONE_DEAD)
     assert (mapped.codes is None) is exact
     assert mapped.search(vectors[4], 60) == part.search(vectors[4], 60)
 
@@ -179,21 +182,21 @@ def test_a_mapped_part_outlives_its_files(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
-    assert not DensePart.stands_in(tmp_path)
+    assert not DensePart.stands_in(Folder.open(tmp_path))
     with pytest.raises(FileNotFoundError):
-        DensePart.read(tmp_path, NONE_DEAD, NONE_DEAD)
+        DensePart.read(Folder.open(tmp_path), NONE_DEAD, NONE_DEAD)
 
 
 def test_a_foreign_file_is_a_runtime_error(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"SQLite format 3\x00" * 50)
     with pytest.raises(RuntimeError):
-        DensePart.read(tmp_path, NONE_DEAD, NONE_DEAD)
+        DensePart.read(Folder.open(tmp_path), NONE_DEAD, NONE_DEAD)
 
 
 def test_an_index_of_another_number_of_vectors_is_refused(tmp_path: Path) -> None:
     _part(unit(1, 20), [], tmp_path)
     with pytest.raises(ValueError, match="holds 20 vectors for 19 chunks"):
-        DensePart.read(tmp_path, np.arange(19), NONE_DEAD)
+        DensePart.read(Folder.open(tmp_path), np.arange(19), NONE_DEAD)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
@@ -202,7 +205,7 @@ def test_a_damaged_description_of_the_codes_is_refused(tmp_path: Path, content: 
     assert set(json.loads((tmp_path / CODES_FACTS).read_text())) == {"shards", "candidates", "recall"}
     (tmp_path / CODES_FACTS).write_text(content)
     with pytest.raises((ValueError, TypeError, KeyError)):
-        DensePart.read(tmp_path, np.arange(20), NONE_DEAD)
+        DensePart.read(Folder.open(tmp_path), np.arange(20), NONE_DEAD)
 
 
 def _outcome(work: Callable[[], object]) -> str:
@@ -222,24 +225,24 @@ def _outcome(work: Callable[[], object]) -> str:
 
 def test_no_damaged_byte_is_more_than_an_error(tmp_path: Path) -> None:
     vectors, ids = unit(3, 20), np.arange(20)
-    DensePart.build(ids, [vectors]).write(tmp_path)
+    DensePart.build(ids, [vectors]).write(Folder.open(tmp_path))
     whole = (tmp_path / FILE).read_bytes()
     header = len(whole) - 20 * 8 * 2  # what is not a vector in half precision
     for position in range(header):
         (tmp_path / FILE).write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
-        outcome = _outcome(lambda: DensePart.read(tmp_path, ids, NONE_DEAD).search(vectors[0], 3))
+        outcome = _outcome(lambda: DensePart.read(Folder.open(tmp_path), ids, NONE_DEAD).search(vectors[0], 3))
         assert outcome in ("read", "refused"), f"byte {position}"
 
 
 def test_no_damaged_byte_of_the_codes_is_more_than_an_error(tmp_path: Path) -> None:
     vectors, ids = _clustered(3, 5_000, 8), np.arange(5_000)
-    DensePart.build(ids, [vectors], exact=False).write(tmp_path)
+    DensePart.build(ids, [vectors], exact=False).write(Folder.open(tmp_path))
     path = tmp_path / "codes-0.faiss"
     whole = path.read_bytes()
     codes = len(whole) - len(vectors) * 8 // 4
     for position in (*range(120), *range(codes - 60, codes + 8), *range(len(whole) - 60, len(whole))):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
-        outcome = _outcome(lambda: DensePart.read(tmp_path, ids, NONE_DEAD).search(vectors[0], 3))
+        outcome = _outcome(lambda: DensePart.read(Folder.open(tmp_path), ids, NONE_DEAD).search(vectors[0], 3))
         assert outcome in ("read", "refused"), f"byte {position}"
 
 
@@ -257,9 +260,9 @@ def test_vectors_are_those_that_were_stored_in_the_order_of_their_ids(tmp_path: 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     vectors, ids = unit(3, 20), np.arange(20)
-    DensePart.build(ids, [vectors]).write(tmp_path)
+    DensePart.build(ids, [vectors]).write(Folder.open(tmp_path))
     whole = (tmp_path / FILE).read_bytes()
     for length in (8, len(whole) // 2, len(whole) - 1):  # shorter ones crash FAISS, so sizes are compared before
         (tmp_path / FILE).write_bytes(whole[:length])
         with pytest.raises(RuntimeError):
-            DensePart.read(tmp_path, ids, NONE_DEAD)
+            DensePart.read(Folder.open(tmp_path), ids, NONE_DEAD)

@@ -120,15 +120,18 @@ def test_a_broken_file_does_not_speak_for_a_readable_one_of_another_kind(fresh: 
     assert "x.txt" in report.added
 
 
-def test_a_folder_that_cannot_be_searched_keeps_what_was_in_it() -> None:
+def test_a_folder_that_cannot_be_searched_keeps_what_was_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_folder() as home:
+        monkeypatch.setenv("FATHOM_HOME", str(home / ".data"))
         write(home / "docs", {"a.md": "alpha", "sub/b.md": "beta"})
         fresh = Collection.open_or_create(home / ".fathom", "none")
         fresh.add([home / "docs"], ONE)
+        fresh.close()
         (home / "docs" / "sub").chmod(0)
         for path in [home, *home.rglob("*")]:
             os.chown(path, 65534, 65534) if os.geteuid() == 0 else None
         with unprivileged():
+            fresh = Collection.open(home / ".fathom")
             report = fresh.add([home / "docs"], ONE)
         (home / "docs" / "sub").chmod(0o755)
         assert report.removed == []

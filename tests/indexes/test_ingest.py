@@ -43,7 +43,7 @@ class Run:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     yield made
     made.close()
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from indexes.errors import CollectionBusyError
+from indexes.folder import Folder
 from indexes.locking import writing
 
 ROOT = Path(__file__).parents[2]
 _HOLD = """
 import sys
 from pathlib import Path
+from indexes.folder import Folder
 from indexes.locking import writing
-with writing(Path(sys.argv[1])):
+with writing(Folder.open(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -40,7 +42,7 @@ def held_by_another(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_second_writer_is_told_which_process_writes(tmp_path: Path) -> None:
     with held_by_another(tmp_path) as holder:
         expected = rf"^another process \(number {holder.pid}\) is writing to {tmp_path}$"
-        with pytest.raises(CollectionBusyError, match=expected) as caught, writing(tmp_path):
+        with pytest.raises(CollectionBusyError, match=expected) as caught, writing(Folder.open(tmp_path)):
             pass
         assert caught.value.hint == "wait until it is done, then run this again"
 
@@ -49,14 +51,14 @@ def test_a_killed_writer_lets_the_lock_go(tmp_path: Path) -> None:
     with held_by_another(tmp_path) as holder:
         holder.kill()
         holder.wait()
-        with writing(tmp_path):
+        with writing(Folder.open(tmp_path)):
             assert (tmp_path / "write.lock").read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_the_lock_is_free_after_the_block_however_it_ends(tmp_path: Path, error: type[BaseException]) -> None:
     for _ in range(2):
-        with pytest.raises(error), writing(tmp_path):
+        with pytest.raises(error), writing(Folder.open(tmp_path)):
             raise error
 
 
@@ -65,15 +67,15 @@ def test_a_lock_without_a_number_is_still_a_lock(tmp_path: Path, content: str) -
     (tmp_path / "write.lock").write_text(content)
     with (tmp_path / "write.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CollectionBusyError, match=r"^another process "), writing(tmp_path):
+        with pytest.raises(CollectionBusyError, match=r"^another process "), writing(Folder.open(tmp_path)):
             pass
 
 
 def test_processes_that_a_writer_starts_do_not_hold_its_lock(tmp_path: Path) -> None:
-    with writing(tmp_path):
+    with writing(Folder.open(tmp_path)):
         child = subprocess.Popen(["sleep", "60"])
     try:
-        with writing(tmp_path):
+        with writing(Folder.open(tmp_path)):
             pass
     finally:
         child.kill()

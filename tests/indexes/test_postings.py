@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexes.folder import Folder
 from indexes.postings import Postings, merge
 
 Chunks = list[tuple[int, list[str]]]
@@ -91,8 +92,8 @@ def test_a_merge_without_the_dead_equals_an_index_of_the_living(parts: list[Chun
 def test_a_written_index_is_the_same_when_it_is_mapped(chunks: Chunks) -> None:
     postings = Postings.build(chunks)
     with tempfile.TemporaryDirectory() as folder:
-        postings.write(Path(folder))
-        mapped = Postings.read(Path(folder))
+        postings.write(Folder.open(Path(folder)))
+        mapped = Postings.read(Folder.open(Path(folder)))
         assert _same(mapped, postings)
         assert _holds(mapped, chunks)
         assert _holds(merge([mapped], np.zeros(0, dtype=np.int64)), chunks)
@@ -101,8 +102,12 @@ def test_a_written_index_is_the_same_when_it_is_mapped(chunks: Chunks) -> None:
 @pytest.mark.parametrize("chunks", [[], [(7, [])], [(7, []), (9, [])], [(7, ["a"])]])
 def test_the_smallest_indexes(chunks: Chunks, tmp_path: Path) -> None:
     postings = Postings.build(chunks)
-    postings.write(tmp_path)
-    for one in (postings, Postings.read(tmp_path), merge([postings, Postings.build([])], np.zeros(0, dtype=np.int64))):
+    postings.write(Folder.open(tmp_path))
+    for one in (
+        postings,
+        Postings.read(Folder.open(tmp_path)),
+        merge([postings, Postings.build([])], np.zeros(0, dtype=np.int64)),
+    ):
         assert _holds(one, chunks)
         assert one.number("b") is None
 
@@ -115,20 +120,20 @@ def test_a_count_stops_at_the_most_that_its_type_holds() -> None:
 @pytest.mark.parametrize("content", [b"words, no array" * 9, b"\x93NUMPY\x01\x00", b"\x80\x04."])
 @pytest.mark.parametrize("name", [field.name for field in fields(Postings)])
 def test_a_foreign_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    Postings.build([(1, ["a", "b"]), (2, ["b"])]).write(tmp_path)
+    Postings.build([(1, ["a", "b"]), (2, ["b"])]).write(Folder.open(tmp_path))
     (tmp_path / f"{name}.npy").write_bytes(content)
     with pytest.raises(ValueError, match=r".+"):
-        Postings.read(tmp_path)
+        Postings.read(Folder.open(tmp_path))
 
 
 def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Postings.read(tmp_path)
+        Postings.read(Folder.open(tmp_path))
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
-    Postings.build([(1, ["a"])]).write(tmp_path)
+    Postings.build([(1, ["a"])]).write(Folder.open(tmp_path))
     array: Sequence[object] = [{"an": "object"}]
     np.save(tmp_path / "rows.npy", np.array(array, dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        Postings.read(tmp_path)
+        Postings.read(Folder.open(tmp_path))

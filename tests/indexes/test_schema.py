@@ -25,8 +25,8 @@ def test_every_table_is_strict(tables: sqlite3.Connection) -> None:
 
 
 def test_ids_of_documents_and_chunks_are_never_given_again(tables: sqlite3.Connection) -> None:
-    document = "INSERT INTO documents VALUES (NULL, '', '', '', '', '', 0, 0, '', '', '') RETURNING id"
-    chunk = "INSERT INTO chunks VALUES (NULL, ?, 0, 0, 0, '', '', '', NULL, NULL, NULL) RETURNING id"
+    document = "INSERT INTO documents VALUES (NULL, '', '', '', '', '', 0, 0, '', '', '', '', 0, 0) RETURNING id"
+    chunk = "INSERT INTO chunks VALUES (NULL, ?, 0, 0, 0, '', '', '', NULL, NULL, NULL, 0) RETURNING id"
     for expected in (1, 2, 3):
         ((document_id,),) = tables.execute(document).fetchall()
         ((chunk_id,),) = tables.execute(chunk, (document_id,)).fetchall()

@@ -17,7 +17,7 @@ from tests.indexes.stores import new_store, put_document, texts
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     put_document(made, "a.txt", texts(6, "cells"))
     Compaction(made).settle()
     put_document(made, "b.txt", texts(3, "zeppelin"))

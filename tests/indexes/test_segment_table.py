@@ -15,13 +15,15 @@ from tests.indexes.stores import drop_document, new_store, put_document
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     yield made
     made.close()
 
 
 def _row(first: int, last: int) -> SegmentRow:
-    return SegmentRow(f"{first}-{last}", first, last, last - first + 1, (FileSum("rows.npy", 7, "ab"),))
+    return SegmentRow(
+        f"{first}-{last}-0123abcd", first, last, last - first + 1, (FileSum("rows.npy", 7, "ab" * 32, 9),)
+    )
 
 
 def test_what_goes_in_comes_out_by_chunk_id(store: Store) -> None:
@@ -31,7 +33,7 @@ def test_what_goes_in_comes_out_by_chunk_id(store: Store) -> None:
     assert store.segments.all() == sorted(rows, key=lambda row: row.first_chunk)
     store.segments.replace(rows, _row(1, 20))
     assert store.segments.all() == [_row(1, 20)]
-    store.segments.drop("1-20")
+    store.segments.drop("1-20-0123abcd")
     assert store.segments.all() == []
 
 
@@ -41,7 +43,7 @@ def test_gaps_are_the_numbers_in_no_segment(edges: list[int], last: int) -> None
     edges.sort()
     ranges = list(zip(edges[::2], edges[1::2], strict=False))
     with tempfile.TemporaryDirectory() as folder:
-        store = new_store(Path(folder))
+        store = new_store(Path(folder) / ".fathom")
         for first, end in ranges:
             store.segments.replace([], _row(first, end))
         gaps = store.segments.gaps(last)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from indexes.checking import check
 from indexes.chunking import Span
 from indexes.documents import Document, FileState, Heading, LoadedDocument, Page
 from indexes.errors import CollectionBrokenError, CollectionError, CollectionMissingError, CollectionVersionError
@@ -21,7 +22,7 @@ LOADED = LoadedDocument(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     yield made
     made.close()
 
@@ -142,90 +143,92 @@ def test_copies_follow_to_a_document_of_their_content_and_to_no_other(store: Sto
 
 
 def test_a_store_is_made_once_whoever_comes_second(tmp_path: Path) -> None:
-    first = Store.create(tmp_path, "hash")
-    second = Store.create(tmp_path, "none")
+    first = Store.create(tmp_path / ".fathom", "hash")
+    second = Store.create(tmp_path / ".fathom", "none")
     assert second.meta("embedding") == first.meta("embedding") == "hash"
     with pytest.raises(KeyError, match="colour"):
         first.meta("colour")
-    assert (tmp_path / ".gitignore").read_text() == "*\n"
+    assert (tmp_path / ".fathom" / ".gitignore").read_text() == "*\n"
     first.close()
     second.close()
 
 
-def test_a_folder_without_a_database_and_one_with_a_blank_database_hold_no_collection(tmp_path: Path) -> None:
+def test_a_folder_without_a_database_holds_no_collection(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(CollectionMissingError, match="there is no collection in ") as caught:
-            Store.open(tmp_path)
+            Store.open(tmp_path / ".fathom")
         assert caught.value.hint == "make one: fathom index FOLDER"
-        (tmp_path / DATABASE).touch()  # as a process killed while it made one leaves it
-    Store.create(tmp_path, "hash").close()
-    Store.open(tmp_path).close()
+        (tmp_path / ".fathom").mkdir(exist_ok=True)
+    Store.create(tmp_path / ".fathom", "hash").close()
+    Store.open(tmp_path / ".fathom").close()
 
 
 def test_another_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
-    store = Store.create(tmp_path, "hash")
-    store.set_meta("format_version", "1")
+    store = new_store(tmp_path / ".fathom")
+    store._db.rows("PRAGMA user_version = 7")
     store.close()
-    expected = f"has format 1, this fathom reads format {FORMAT_VERSION}"
+    expected = f"has format 7, this fathom reads format {FORMAT_VERSION}"
     with pytest.raises(CollectionVersionError, match=expected) as caught:
-        Store.open(tmp_path)
-    assert "run `fathom index` again" in caught.value.hint
+        Store.open(tmp_path / ".fathom")
+    assert "fathom index FOLDER --rebuild" in caught.value.hint
 
 
-@pytest.mark.parametrize("content", [b"no database at all, only words" * 99, b"SQLite format 3\x00" + b"\xaa" * 4000])
+@pytest.mark.parametrize("content", [b"", b"no database at all, only words" * 99, b"SQLite format 3\x00"])
 def test_a_file_that_is_no_database_is_damaged(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / DATABASE).write_bytes(content)
-    with pytest.raises(CollectionBrokenError, match="is damaged: ") as caught:
-        Store.open(tmp_path)
-    assert "the documents themselves are untouched" in caught.value.hint
-    assert (tmp_path / DATABASE).read_bytes() == content
+    new_store(tmp_path / ".fathom").close()
+    (tmp_path / ".fathom" / DATABASE).write_bytes(content)
+    with pytest.raises(CollectionBrokenError, match=r"is damaged: collection\.sqlite is not a database") as caught:
+        Store.open(tmp_path / ".fathom")
+    assert "the documents, which are untouched" in caught.value.hint
+    assert (tmp_path / ".fathom" / DATABASE).read_bytes() == content
 
 
 def test_a_database_of_another_program_is_damaged(tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / DATABASE)
+    new_store(tmp_path / ".fathom").close()
+    path = tmp_path / ".fathom" / DATABASE
+    path.unlink()
+    other = sqlite3.connect(path)
     other.execute("CREATE TABLE songs (name TEXT)")
-    other.commit()
-    with pytest.raises(CollectionBrokenError, match="no such table: meta"):
-        Store.open(tmp_path)
-    other.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+    other.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
     other.commit()
     other.close()
-    with pytest.raises(CollectionBrokenError, match="is damaged: no 'format_version'"):
-        Store.open(tmp_path)
+    with pytest.raises(CollectionBrokenError, match="its table 'songs' is not one that fathom makes"):
+        Store.open(tmp_path / ".fathom")
 
 
-def test_a_database_that_is_a_folder_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / DATABASE).mkdir()
-    with pytest.raises(CollectionMissingError):
-        Store.open(tmp_path)
-    with pytest.raises(CollectionError, match="cannot be used: unable to open database file"):
-        Store.create(tmp_path, "hash")
+def test_a_folder_of_other_things_becomes_no_collection(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("mine")
+    with pytest.raises(CollectionError, match="letters holds files and no collection") as caught:
+        Store.create(tmp_path / "letters", "hash")
+    assert caught.value.hint == "name a new or empty folder with --collection"
+    assert [path.name for path in (tmp_path / "letters").iterdir()] == ["a.txt"]
 
 
 def test_damage_behind_the_first_pages_is_told_in_whatever_is_asked(tmp_path: Path) -> None:
-    store = new_store(tmp_path, chunks=5)
-    assert store.damage() == []
+    store = new_store(tmp_path / ".fathom", chunks=5)
+    assert check(store) == []
     store._db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     pages = dict(store._db.rows("SELECT name, rootpage FROM sqlite_master"))
     store.close()
-    path = tmp_path / DATABASE
+    path = tmp_path / ".fathom" / DATABASE
     data = bytearray(path.read_bytes())
     for table in ("documents", "files", "chunks"):
         start = (pages[table] - 1) * 4096
         data[start : start + 4096] = b"\xaa" * 4096
     path.write_bytes(data)
-    store = Store.open(tmp_path)
+    store = Store.open(tmp_path / ".fathom")
     for ask in (store.documents, store.files, store.mtimes, lambda: store.text(1)):
         with pytest.raises(CollectionBrokenError, match="is damaged: database disk image is malformed"):
             ask()
     with pytest.raises(CollectionBrokenError), store.transaction():
         store.add_document("b", "b", "cd", LOADED)
     with pytest.raises(CollectionBrokenError):
-        store.damage()
+        check(store)
     store.close()
 
 
 def test_a_row_that_points_nowhere_is_damage(store: Store) -> None:
     store._db.rows("PRAGMA foreign_keys = OFF")
     store.put_file(record("a.txt", 7), 1)
-    assert store.damage() == ["a row of files points nowhere"]
+    assert store.database.damage() == ["a row of files points nowhere"]

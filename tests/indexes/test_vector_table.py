@@ -16,7 +16,7 @@ HALF_PRECISION = 2**-11  # relative, of a value that is rounded to 11 binary dig
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(tmp_path)
+    made = new_store(tmp_path / ".fathom")
     yield made
     made.close()
 

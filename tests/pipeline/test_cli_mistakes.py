@@ -87,9 +87,9 @@ MISTAKES = {
     "an address without end": Mistake((*ASK, "--engine", "http://[::1"), USAGE, "engine.url", "README"),
     "an empty address": Mistake(("doctor", "--engine", ""), USAGE, "engine.url = ''", "README"),
     "a missing collection": Mistake(("status", "-C", "nowhere"), ERROR, "no collection in nowhere", "fathom index"),
-    "an old collection": Mistake(("search", "x", "-C", "old"), ERROR, "format 0", "fathom index"),
+    "an old collection": Mistake(("search", "x", "-C", "old"), ERROR, "format 2 or older", "fathom index FOLDER --rebuild"),
     "a broken collection": Mistake((*ASK, *FAKE, "-C", "broken"), ERROR, "is damaged", "fathom index"),
-    "an old collection to index into": Mistake(("index", "docs", "-C", "old"), ERROR, "format 0", "fathom index"),
+    "an old collection to index into": Mistake(("index", "docs", "-C", "old"), ERROR, "format 2 or older", "fathom index FOLDER --rebuild"),
     "a document too long for native": Mistake(
         ("ask", "ant", "--route", "native", *FAKE, "-C", "long"), ERROR, "no whole document fits", "--route chunked"
     ),
@@ -120,7 +120,7 @@ def house(room: Path) -> Path:
     for name in ("old", "broken"):
         Collection.open_or_create(room / name, "none").close()
     with closing(sqlite3.connect(room / "old" / "collection.sqlite")) as database:
-        database.execute("UPDATE meta SET value = '0' WHERE key = 'format_version'")
+        database.execute("PRAGMA user_version = 0")
         database.commit()
     for file in (room / "broken").glob("collection.sqlite*"):
         file.write_bytes(b"no database at all" * 100)

@@ -1,0 +1,36 @@
+"""What a collection holds, in numbers."""
+
+from dataclasses import dataclass
+
+from .documents import FileState
+from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStats:
+    """What a collection holds."""
+
+    folder: str
+    embedding: str
+    generation: int
+    documents: int
+    chunks: int
+    characters: int
+    files: dict[str, int]
+
+
+def stats_of(store: Store) -> CollectionStats:
+    """Counts of documents, chunks, characters, and of files by their state."""
+    documents = store.documents()
+    files = {state.value: 0 for state in FileState}
+    for record in store.files():
+        files[record.state.value] += 1
+    return CollectionStats(
+        str(store.folder),
+        store.embedding,
+        store.generation,
+        len(documents),
+        store.chunk_count(),
+        sum(document.characters for document in documents),
+        files,
+    )
