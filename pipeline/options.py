@@ -2,7 +2,6 @@
 
 import os
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,21 +56,15 @@ def settings(flags: dict[str, Any]) -> "Config":
 
 
 def loaded_settings(flags: dict[str, Any]) -> "Loaded":
-    """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a process."""
+    """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a command."""
+    from . import terminal
     from .config import load
     from .trusting import notices
 
     loaded = load(Path.cwd(), flags)
     for line in notices(loaded):
-        _say_once(line)
+        terminal.note_once(line)
     return loaded
-
-
-@lru_cache(maxsize=64)
-def _say_once(line: str) -> None:
-    from . import terminal
-
-    terminal.note(line)
 
 
 def open_collection(folder: Path | None) -> "Collection":

@@ -26,7 +26,8 @@ def trust(
     yes: Annotated[bool, typer.Option("--yes", help="Accept without a question.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List what is trusted.")] = False,
     revoke: Annotated[
-        Path | None, typer.Option(parser=as_path, metavar="PATH", help="Trust a settings file or a collection no longer.")
+        Path | None,
+        typer.Option(parser=as_path, metavar="PATH", help="Trust a settings file or a collection no longer."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -83,7 +84,8 @@ def _lines(found: "Offer") -> "Iterator[str]":
     if found.collection:
         said = found.collection
         yield f"{printable(said.folder)} belongs to {printable(said.owner)} and says of itself:"
-        yield f"  {said.documents:,} documents, {said.chunks:,} chunks, {said.files:,} files; embedding {printable(said.embedding)}"
+        yield f"  {said.documents:,} documents, {said.chunks:,} chunks, {said.files:,} files"
+        yield f"  embedding model {printable(said.embedding)}, which a search would load"
 
 
 def _confirm(yes: bool) -> None:

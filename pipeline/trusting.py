@@ -8,10 +8,12 @@ from typing import Any
 from engine.address import redacted
 from indexes.adopting import Claims, adopt, inspect
 from indexes.collection import FOLDER, find_collection
+from indexes.origin import revoke as revoke_collection
+from indexes.origin import trusted_places
 from indexes.walking import printable
 
 from . import folder_settings
-from .config import Config, Loaded, flat
+from .config import Loaded, check_sections, flat
 from .errors import ConfigError
 from .folder_settings import FILE, FolderFile
 
@@ -77,6 +79,20 @@ def accept(found: Offer) -> None:
         adopt(Path(found.collection.folder))
 
 
+def trusted() -> dict[str, list[str]]:
+    """Paths of what is trusted, printable, by its kind. Raises CollectionError."""
+    files = sorted(folder_settings.trusted_files())
+    return {"settings": [*map(printable, files)], "collections": [*map(printable, trusted_places())]}
+
+
+def revoked(path: Path) -> None:
+    """Trusts a settings file or a collection no longer. Raises ConfigError where it was not trusted, OSError and
+    CollectionError."""
+    inside = [path, path / FILE, path / FOLDER]
+    if not any([*map(folder_settings.revoke, inside), *map(revoke_collection, inside)]):
+        raise ConfigError(f"{printable(str(path))} is not trusted", "see: fathom trust --list")
+
+
 def _places(place: Path | None, start: Path) -> tuple[Path | None, Path | None]:
     if place is None:
         return folder_settings.find_project_file(start), find_collection(start)
@@ -98,7 +114,7 @@ def _whole(path: Path) -> FolderFile:
         raise ConfigError(
             f"{printable(str(path))} is a link", "put the file itself in its place to trust it, or remove the link"
         )
-    Config.model_validate(file.sections)
+    check_sections(path, file.sections)
     return file
 
 
