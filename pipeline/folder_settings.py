@@ -21,7 +21,8 @@ from indexes.home import home_folder, write_private
 from .errors import ConfigError
 
 FILE = "fathom.toml"
-_MAX_BYTES = 2**20
+_MAX_BYTES = 2**16
+_MAX_DOTS = 100  # in one line: TOML's parser takes quadratic time and memory for the parts of a key
 _TRUSTED, _SHOWN = "trusted-settings.json", "shown-settings.json"
 
 Values = dict[str, Any]  # by "section.key"
@@ -108,12 +109,14 @@ def read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "correct or remove it") from error
     if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{path} has more than {_MAX_BYTES >> 20} MiB, which no settings need", "remove it")
+        raise ConfigError(f"{path} has more than {_MAX_BYTES >> 10} KiB, which no settings need", "remove it")
     return content
 
 
 def parse(path: Path, content: bytes) -> dict[str, Any]:
     """The sections of a settings file. Raises ConfigError."""
+    if any(line.count(b".") > _MAX_DOTS for line in content.splitlines()):
+        raise ConfigError(f"{path} has a line with over {_MAX_DOTS} dots, which no settings need", "remove it")
     try:
         return tomllib.loads(content.decode())
     except RecursionError as error:

@@ -173,8 +173,9 @@ def test_a_link_is_not_read_and_nothing_of_what_it_points_to_is_told(folder: Pat
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a = " + b"[" * 50_000, "nested too deeply"),
-        (b"x" * (2**20 + 1), "more than 1 MiB"),
+        (b"a = " + b"[" * 30_000, "nested too deeply"),
+        (b"x" * (2**16 + 1), "more than 64 KiB"),
+        (b"a." * 30_000 + b"a = 1", "over 100 dots"),
         (b"[index]\nmax_pages = " + b"9" * 10_000, "cannot be read"),
         (b"\xff\xfe", "cannot be read"),
         (b'[index]\n"\\u001b[2J\\u202e" = 1\n', "unknown setting"),
