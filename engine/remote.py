@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .address import Address, parse_address, redacted
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
 from .errors import ContextError, EngineReplyError, EngineUnreachableError
 from .tokenizer import defuse
@@ -21,11 +22,22 @@ _USAGE = re.compile(r"^vllm:kv_cache_usage_perc(?:\{[^}]*\})?\s+([0-9.eE+-]+)\s*
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
+_CHECK = "check the address given with --engine"
+_KEY_KEPT = (
+    f"{API_KEY} goes only to a server that you name yourself: by --engine, FATHOM_ENGINE_URL or your own settings file"
+)
+
+
 class RemoteEngine:
     """An Engine over HTTP. Tokens are counted by the server where it has vLLM's /tokenize, else estimated."""
 
     def __init__(
-        self, url: str, model: str | None = None, timeout_s: float = 600.0, kv_tokens: int | None = None
+        self,
+        url: str,
+        model: str | None = None,
+        timeout_s: float = 600.0,
+        kv_tokens: int | None = None,
+        send_key: bool = True,
     ) -> None:
         """Asks the server what it serves; `kv_tokens` is the size of its KV cache where that is known better here.
 
@@ -34,14 +46,18 @@ class RemoteEngine:
         import httpx
 
         self._declared = kv_tokens
-        self._url = url.rstrip("/").removesuffix("/v1")
-        key = os.environ.get(API_KEY, "").strip()
+        address = _address(url)
+        self._url = address.shown.removesuffix("/v1")  # for people; never with a password
+        key = os.environ.get(API_KEY, "").strip() if send_key else ""
+        self._key, self._sends_key = key, send_key
         if not (key.isascii() and key.isprintable()):
             raise EngineUnreachableError(f"{API_KEY} holds characters that no HTTP header carries", "set it anew")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(timeout_s, connect=10.0)
         try:
-            self._client = httpx.Client(base_url=self._url, headers=headers, timeout=timeout)
+            auth = None if address.user is None else (address.user, address.password)
+            base = address.base.removesuffix("/v1")
+            self._client = httpx.Client(base_url=base, headers=headers, timeout=timeout, auth=auth)
         except (httpx.InvalidURL, ValueError) as error:  # such as a port that is none
             raise self._unreachable(error) from error
         try:
@@ -216,8 +232,11 @@ class RemoteEngine:
             return ""
 
     def _refusal(self, status: int, text: str) -> EngineReplyError:
-        hint = f"set {API_KEY}" if status in (401, 403) else "see the server's log"
-        return EngineReplyError(f"{self._url} answered {status}: {' '.join(text.split())[:300]}", hint)
+        hint = "see the server's log"
+        if status in (401, 403):
+            hint = f"set {API_KEY}" if self._sends_key else _KEY_KEPT
+        said = text.replace(self._key, "***") if self._key else text
+        return EngineReplyError(f"{self._url} answered {status}: {' '.join(said.split())[:300]}", hint)
 
     def _broken_off(self, reason: Exception | str) -> EngineReplyError:
         return EngineReplyError(f"{self._url} broke off in the middle of its answer: {reason}", "ask again")
@@ -239,6 +258,16 @@ class RemoteEngine:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _address(url: str) -> Address:
+    """The server of a URL. Raises EngineUnreachableError for one that is no URL or may be read in two ways."""
+    try:
+        return parse_address(url)
+    except ValueError as error:
+        raise EngineUnreachableError(
+            f"no engine answers at {redacted(url)}: {error}", "check the address given with --engine"
+        ) from error
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +78,32 @@ def is_trusted(folder: Folder, origin: Origin) -> bool:
 
 def trust(folder: Folder, collection_id: str) -> None:
     """Accepts a collection at its path. Raises CollectionError."""
+    with _changing() as known:
+        known[_place(folder)] = collection_id
+
+
+def trusted_places() -> list[str]:
+    """Paths at which this user accepted a collection. Raises CollectionError."""
+    return sorted(_trusted())
+
+
+def revoke(path: Path) -> bool:
+    """Accepts the collection at a path no longer; whether it was accepted. Raises CollectionError."""
+    with _changing() as known:
+        return known.pop(os.path.realpath(path), None) is not None
+
+
+@contextmanager
+def _changing() -> Iterator[dict[str, str]]:
+    """The trusted collections, written when the block ends; one process at a time."""
     path = home_folder() / _TRUSTED
     try:
         lock = private_folder(path.parent) / _LOCK
         with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            write_private(path, json.dumps({**_trusted(), _place(folder): collection_id}, indent=1).encode())
+            known = _trusted()
+            yield known
+            write_private(path, json.dumps(known, indent=1).encode())
     except OSError as error:
         raise _unusable(path, error) from error
 

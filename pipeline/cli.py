@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import collection_commands, model_commands
+from . import collection_commands, model_commands, trust_commands
 from .errors import ExitCode
 from .failures import Commands, reported
 from .options import (
@@ -16,6 +16,7 @@ from .options import (
     JsonOption,
     ModelOption,
     RerankerOption,
+    loaded_settings,
     open_collection,
     open_reranker,
     question_of,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(collection_commands.app)
 app.add_typer(model_commands.app)
+app.add_typer(trust_commands.app)
 
 
 @app.command()
@@ -104,9 +106,9 @@ def doctor(
         from . import terminal
         from .doctor import Health, examine
 
-        config = settings({"engine.model": model, "engine.url": engine})
+        loaded = loaded_settings({"engine.model": model, "engine.url": engine})
         findings = []
-        for finding in examine(config, collection, deep):
+        for finding in examine(loaded.config, collection, deep, loaded):
             findings.append(finding)
             if not json:
                 terminal.out(f"{finding.health.value:<8} {finding.name}: {finding.found}")

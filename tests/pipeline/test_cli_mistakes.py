@@ -82,8 +82,10 @@ MISTAKES = {
     "a model folder without a model": Mistake((*ASK, "--model", "docs"), ERROR, "docs holds no model", "Hugging Face"),
     "a model to fetch": Mistake(("models", "pull", "nonesuch"), ERROR, "there is no model 'nonesuch'", "hub id"),
     "the default model not fetched": Mistake(ASK, ERROR, "has not been fetched yet", "fathom models pull"),
-    "an address without scheme": Mistake((*ASK, "--engine", "localhost:80"), USAGE, "no address such as", "README"),
-    "an address of nonsense": Mistake((*ASK, "--engine", "ht!tp://?"), USAGE, "no address such as", "README"),
+    "an address without scheme": Mistake(
+        (*ASK, "--engine", "localhost:80"), USAGE, "expected an address such as", "README"
+    ),
+    "an address of nonsense": Mistake((*ASK, "--engine", "ht!tp://?"), USAGE, "expected an address such as", "README"),
     "an address without end": Mistake((*ASK, "--engine", "http://[::1"), USAGE, "engine.url", "README"),
     "an empty address": Mistake(("doctor", "--engine", ""), USAGE, "engine.url = ''", "README"),
     "a missing collection": Mistake(("status", "-C", "nowhere"), ERROR, "no collection in nowhere", "fathom index"),
@@ -93,7 +95,7 @@ MISTAKES = {
     "a document too long for native": Mistake(
         ("ask", "ant", "--route", "native", *FAKE, "-C", "long"), ERROR, "no whole document fits", "--route chunked"
     ),
-    "a file that is no TOML": Mistake(("search", "x"), USAGE, "cannot be read", "mend", settings="[search"),
+    "a file that is no TOML": Mistake(("search", "x"), USAGE, "cannot be read", "correct", settings="[search"),
     "an unknown key": Mistake(
         ("search", "x"), USAGE, "unknown setting 'retrieval.kk'", "chunks", settings="[retrieval]\nkk = 1"
     ),

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import FILE, Config, find_project_file, load_config
 from pipeline.errors import ConfigError
+from pipeline.folder_settings import read_folder_file, trust
 
 
 def _load(
@@ -26,6 +27,7 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     user = "[retrieval]\nchunks = 1\n"
     assert _load(tmp_path, user=user).retrieval.chunks == 1
     (tmp_path / FILE).write_text("[retrieval]\nchunks = 2\n", encoding="utf-8")
+    trust(read_folder_file(tmp_path / FILE))
     assert _load(tmp_path, user=user).retrieval.chunks == 2
     environ = {"FATHOM_RETRIEVAL_CHUNKS": "3"}
     assert _load(tmp_path, environ=environ, user=user).retrieval.chunks == 3
@@ -40,6 +42,7 @@ def test_a_layer_changes_only_what_it_names(tmp_path: Path) -> None:
 
 def test_a_flag_that_was_not_given_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("[engine]\nmodel = 'm'\n", encoding="utf-8")
+    trust(read_folder_file(tmp_path / FILE))
     assert _load(tmp_path, {"engine.model": None, "engine.url": None}).engine.model == "m"
 
 
@@ -68,7 +71,7 @@ def test_settings_cannot_be_changed_afterwards(tmp_path: Path) -> None:
 
 
 FILE_MISTAKES = {
-    "no TOML": ("[retrieval", "cannot be read: .*", "mend or remove it"),
+    "no TOML": ("[retrieval", "cannot be read: .*", "correct or remove it"),
     "no section": ("retrieval = 3", "'retrieval' is not a section", "index, retrieval, router, reading, engine"),
     "unknown section": ("[retreival]\nchunks = 3", "unknown setting 'retreival'", "index, retrieval, router"),
     "unknown key": ("[retrieval]\nchunk = 3", "unknown setting 'retrieval.chunk'", "mode, reranker, chunks, documents"),

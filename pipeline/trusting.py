@@ -1,0 +1,124 @@
+"""What `fathom trust` shows and accepts, and what is said of settings that nobody trusted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.address import redacted
+from indexes.adopting import Claims, adopt, inspect
+from indexes.collection import FOLDER, find_collection
+from indexes.origin import revoke as revoke_collection
+from indexes.origin import trusted_places
+from indexes.walking import printable
+
+from . import folder_settings
+from .config import Loaded, check_sections, flat
+from .errors import ConfigError
+from .folder_settings import FILE, FolderFile
+
+_MOST_SHOWN = 120  # characters of a value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a file and its value, both safe to show."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What may be trusted at a place: a settings file, a collection, or both; `settings` is what the file sets."""
+
+    file: FolderFile | None
+    settings: tuple[Setting, ...]
+    collection: Claims | None
+
+
+def notices(loaded: Loaded) -> Iterator[str]:
+    """Lines for the user of a folder with settings that nobody trusted."""
+    file = loaded.file
+    if file is None or file.trusted:
+        return
+    path = printable(str(file.path))
+    if file.path.is_symlink():
+        yield f"fathom: {path} is a link and is not trusted, so it is not read; to accept it: fathom trust {path}"
+        return
+    if loaded.left_out:
+        names = ", ".join(printable(name) for name in loaded.left_out)
+        yield f"fathom: {path} is not trusted: {names} left out\n  → to see and accept it: fathom trust {path}"
+    if loaded.kept and folder_settings.first_sight(file):
+        some = ", ".join(f"{item.name} = {item.value}" for item in shown(loaded.kept))
+        yield f"fathom: {path} sets {some} (said once)"
+
+
+def shown(values: Any) -> tuple[Setting, ...]:
+    """Settings by "section.key" as they may be shown: printable, short, URLs without passwords."""
+    return tuple(Setting(printable(name), _value(name, value)) for name, value in values.items())
+
+
+def offer(place: Path | None, start: Path) -> Offer:
+    """What there is to trust at a place, or nearest to a folder. Raises ConfigError where there is nothing, and what
+    reading a file or a collection raises."""
+    toml, collection = _places(place, start)
+    if toml is None and collection is None:
+        where = printable(str(place or start))
+        raise ConfigError(f"there is neither a {FILE} nor a collection at {where}", "name one: fathom trust PATH")
+    file = _whole(toml) if toml else None
+    settings = shown(flat(file.sections)) if file else ()
+    return Offer(file, settings, inspect(collection) if collection else None)
+
+
+def accept(found: Offer) -> None:
+    """Trusts all of it: the file as it was read, the collection by its name. Raises OSError and CollectionError."""
+    if found.file:
+        folder_settings.trust(found.file)
+    if found.collection:
+        adopt(Path(found.collection.folder))
+
+
+def trusted() -> dict[str, list[str]]:
+    """Paths of what is trusted, printable, by its kind. Raises CollectionError."""
+    files = sorted(folder_settings.trusted_files())
+    return {"settings": [*map(printable, files)], "collections": [*map(printable, trusted_places())]}
+
+
+def revoked(path: Path) -> None:
+    """Trusts a settings file or a collection no longer. Raises ConfigError where it was not trusted, OSError and
+    CollectionError."""
+    inside = [path, path / FILE, path / FOLDER]
+    if not any([*map(folder_settings.revoke, inside), *map(revoke_collection, inside)]):
+        raise ConfigError(f"{printable(str(path))} is not trusted", "see: fathom trust --list")
+
+
+def _places(place: Path | None, start: Path) -> tuple[Path | None, Path | None]:
+    if place is None:
+        return folder_settings.find_project_file(start), find_collection(start)
+    if place.is_dir():
+        folder = place if place.absolute().name == FOLDER else place / FOLDER
+        toml = place / FILE
+        return (toml if toml.exists() else None), (folder if folder.is_dir() else None)
+    if not place.exists():
+        raise ConfigError(f"{printable(str(place))} does not exist", "check the spelling")
+    return place, None
+
+
+def _whole(path: Path) -> FolderFile:
+    """The file with its content, a link's too: its user asked to see it. Raises ConfigError, for mistakes in it too."""
+    if path.name != FILE:
+        raise ConfigError(f"{printable(str(path))} is no {FILE}", f"name a {FILE}, or a folder with a collection")
+    file = folder_settings.read_folder_file(path)
+    if path.is_symlink() and not file.trusted:
+        raise ConfigError(
+            f"{printable(str(path))} is a link", "put the file itself in its place to trust it, or remove the link"
+        )
+    check_sections(path, file.sections)
+    return file
+
+
+def _value(name: str, value: Any) -> str:
+    text = redacted(str(value)) if name == "engine.url" else repr(value)
+    text = printable(text)
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
