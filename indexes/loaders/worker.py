@@ -58,6 +58,8 @@ def serve(load: Loader) -> None:
     _end_with_parent()
     reader = FrameReader(max_characters=0)
     scratch = Path(os.environ["TMPDIR"])
+    given = scratch / "file"
+    given.mkdir()
     _statm()
     try:
         send(answers, {"ready": True, **asdict(confine(str(scratch)))})
@@ -70,17 +72,17 @@ def serve(load: Loader) -> None:
                     os._exit(0)
                 descriptors += came
                 reader.feed(data)
-            answer = _read(load, scratch, read_request(frame), descriptors[0])
+            answer = _read(load, given, read_request(frame), descriptors[0])
             _answer(answers, answer, served >= FILES_PER_PROCESS)
     except (BrokenPipeError, ConnectionResetError):  # the parent is gone
         os._exit(1)
 
 
-def _read(load: Loader, scratch: Path, request: Request, descriptor: int) -> Answer:
-    """The document or the reason, whatever the loader raises."""
+def _read(load: Loader, folder: Path, request: Request, descriptor: int) -> Answer:
+    """The document or the reason, whatever the loader raises; the folder is where it finds the file."""
     limits = request.limits
     _confine(limits)
-    path = scratch / "file" / request.name
+    path = folder / request.name
     try:
         _copy(descriptor, path, request.size_bytes, limits)
         return Answer(load(path, limits))
@@ -104,7 +106,6 @@ def _copy(descriptor: int, path: Path, size_bytes: int, limits: LoadLimits) -> N
     try:
         if reason := too_large(size_bytes, limits):
             raise LoadError(reason)
-        path.parent.mkdir(exist_ok=True)
         with path.open("xb") as stream:
             done = 0
             while step := os.pread(descriptor, min(_MIB, size_bytes - done), done):
