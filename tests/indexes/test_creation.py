@@ -97,12 +97,13 @@ def test_only_leftovers_of_killed_processes_are_swept(tmp_path: Path) -> None:
 
 def test_what_stands_in_the_place_is_never_written_into(tmp_path: Path) -> None:
     (tmp_path / "victim").mkdir()
-    for name, make in {
+    makes: dict[str, Callable[[Path], object]] = {
         "link": lambda path: path.symlink_to(tmp_path / "victim"),
         "dangling": lambda path: path.symlink_to(tmp_path / "nothing"),
         "file": lambda path: path.write_text("mine"),
         "pipe": os.mkfifo,
-    }.items():
+    }
+    for name, make in makes.items():
         make(tmp_path / name)
         with pytest.raises(CollectionError, match=f"{name} is .*, expected a folder"):
             create(tmp_path / name, "hash")
@@ -132,7 +133,7 @@ def test_whatever_is_in_the_place_is_renamed_and_nothing_is_lost(tmp_path: Path,
         os.mkfifo(folder / DATABASE)
     elif kind != "ours":
         place.parent.mkdir()
-        targets = {"link": folder, "dangling": tmp_path / "nothing", "loop": ".fathom"}
+        targets = {"link": folder, "dangling": tmp_path / "nothing", "loop": Path(".fathom")}
         place.symlink_to(targets[kind]) if kind in targets else place.write_text("mine")
     aside = move_aside(place, NOW)
     assert aside == place.with_name(".fathom.old-20261128-040506")

@@ -93,11 +93,12 @@ def test_devices_and_files_of_others_are_refused(folder: Folder, kind: str) -> N
 def test_a_folder_is_a_real_folder(folder: Folder, victim: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "other").mkdir()
     ODD[kind](folder.path / "segments", tmp_path / "other")
-    for use in (
+    uses: list[Callable[[], Folder]] = [
         lambda: folder.folder("segments"),
         lambda: folder.make_folder("segments"),
         lambda: Folder.open(folder.path / "segments"),
-    ):
+    ]
+    for use in uses:
         with pytest.raises(CollectionError, match=f"{kind}, expected a folder"):
             use()
 
@@ -143,7 +144,8 @@ def test_a_long_file_is_not_read(folder: Folder) -> None:
 def test_a_missing_entry_is_none_or_an_oserror(folder: Folder) -> None:
     folder.check_file("x")
     assert (folder.has("x"), folder.status_of("x")) == (False, None)
-    for use in (lambda: folder.read("x", 1), lambda: folder.folder("x")):
+    uses: list[Callable[[], object]] = [lambda: folder.read("x", 1), lambda: folder.folder("x")]
+    for use in uses:
         with pytest.raises(FileNotFoundError):
             use()
 
