@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
+from .control_tokens import defuse
 from .errors import ContextError
-from .tokenizer import defuse
 
 URL = "fake://"
 _TOKEN = re.compile(r"\w+|[^\w\s]")

@@ -1,31 +1,29 @@
 """Any OpenAI-compatible server as an Engine: `vllm serve`, a cluster of it, or another."""
 
-import json
 import math
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .address import Address, parse_address, redacted
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .errors import ContextError, EngineReplyError, EngineUnreachableError
-from .tokenizer import defuse
+from .control_tokens import defuse
+from .errors import ContextError, EngineError, EngineReplyError
+from .transport import API_KEY, MAX_BODY_BYTES, Transport, decoded
 
-API_KEY = "FATHOM_ENGINE_API_KEY"
+__all__ = ["API_KEY", "DEFAULT_MODEL_TOKENS", "RemoteEngine"]
+
 DEFAULT_MODEL_TOKENS = 8192  # where the server does not tell its length
+_MOST_TOKENS = 10**9  # that a server may count
+_NAME_CHARACTERS = 512
+_NAMED = 20  # models in a message
+_CHARACTERS_PER_TOKEN = 256  # at most; tokens of blanks are the longest
+_EVENT_BYTES = 4096  # for each token, what stands around it included
 _BYTES_PER_TOKEN = 2.5  # low, so that estimates lie above the truth for prose and tables
 _TEMPLATE_TOKENS = 16  # a message's share of the chat template, estimated likewise
-_CACHE_INFO = re.compile(r"^vllm:cache_config_info\{(?P<labels>.*)\}", re.M)
-_USAGE = re.compile(r"^vllm:kv_cache_usage_perc(?:\{[^}]*\})?\s+([0-9.eE+-]+)\s*$", re.M)
+_CACHE_INFO = re.compile(r"^vllm:cache_config_info\{(?P<labels>[^\n]*)\}", re.M)
+_USAGE = re.compile(r"^vllm:kv_cache_usage_perc(?:\{[^}\n]*\})?\s+([0-9.eE+-]+)\s*$", re.M)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-
-
-_CHECK = "check the address given with --engine"
-_KEY_KEPT = (
-    f"{API_KEY} goes only to a server that you name yourself: by --engine, FATHOM_ENGINE_URL or your own settings file"
-)
 
 
 class RemoteEngine:
@@ -41,25 +39,12 @@ class RemoteEngine:
     ) -> None:
         """Asks the server what it serves; `kv_tokens` is the size of its KV cache where that is known better here.
 
-        Raises EngineUnreachableError, and EngineReplyError where it is no such server or lacks the model.
+        `send_key`: the server may have the API key of the environment. Raises EngineUnreachableError, and
+        EngineReplyError where it is no such server or lacks the model.
         """
-        import httpx
-
         self._declared = kv_tokens
-        address = _address(url)
-        self._url = address.shown.removesuffix("/v1")  # for people; never with a password
-        key = os.environ.get(API_KEY, "").strip() if send_key else ""
-        self._key, self._sends_key = key, send_key
-        if not (key.isascii() and key.isprintable()):
-            raise EngineUnreachableError(f"{API_KEY} holds characters that no HTTP header carries", "set it anew")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        timeout = httpx.Timeout(timeout_s, connect=10.0)
-        try:
-            auth = None if address.user is None else (address.user, address.password)
-            base = address.base.removesuffix("/v1")
-            self._client = httpx.Client(base_url=base, headers=headers, timeout=timeout, auth=auth)
-        except (httpx.InvalidURL, ValueError) as error:  # such as a port that is none
-            raise self._unreachable(error) from error
+        self._server = Transport(url, timeout_s, send_key)
+        self._url = self._server.shown
         try:
             self._info = self._describe(model)
         except BaseException:
@@ -75,23 +60,23 @@ class RemoteEngine:
             model=str(card["id"]),
             backend="remote",
             device=self._url,
-            max_model_tokens=length if isinstance(length, int) and length > 0 else DEFAULT_MODEL_TOKENS,
+            max_model_tokens=_count(length) or DEFAULT_MODEL_TOKENS,
             kv_tokens=self._kv_tokens(),
             exact_tokens=self._exact,
             start_s={"connect": time.monotonic() - started},
         )
 
     def _choose(self, model: str | None) -> dict[str, Any]:
-        data = self._json("GET", "/v1/models").get("data")
-        cards = [card for card in data if isinstance(card, dict) and card.get("id")] if isinstance(data, list) else []
+        data = self._server.json("GET", "/v1/models").get("data")
+        cards = [card for card in data if _is_card(card)] if isinstance(data, list) else []
         if not cards:
             raise EngineReplyError(f"{self._url} serves no model", "start it with one, such as: vllm serve MODEL")
         if model is None:
             return dict(cards[0])
         for card in cards:
-            if card.get("id") == model:
+            if card["id"] == model:
                 return dict(card)
-        names = ", ".join(str(card.get("id")) for card in cards)
+        names = ", ".join(card["id"] for card in cards[:_NAMED])
         raise EngineReplyError(f"{self._url} does not serve {model!r}", f"it serves: {names}")
 
     @property
@@ -134,13 +119,13 @@ class RemoteEngine:
             body["seed"] = sampling.seed
         if sampling.repetition_penalty != 1.0:
             body["repetition_penalty"] = sampling.repetition_penalty
-        return self._run(body, prompt)
+        return self._run(body, prompt, sampling.max_tokens)
 
-    def _run(self, body: dict[str, Any], prompt: int) -> Iterator[Delta]:
+    def _run(self, body: dict[str, Any], prompt: int, max_tokens: int) -> Iterator[Delta]:
         started, first = time.monotonic(), None
         parts: list[str] = []
-        reason, usage = "", Usage(0, 0)
-        for event in self._events(body):
+        reason, usage, left = "", Usage(0, 0), max_tokens * _CHARACTERS_PER_TOKEN
+        for event in self._events(body, max_tokens):
             try:
                 text, ended_by = _piece(event)
                 usage = _usage(event) or usage
@@ -149,66 +134,46 @@ class RemoteEngine:
                     f"{self._url} sent an event that is no chat completion's: {error}", "see the server's log"
                 ) from error
             reason = ended_by or reason
+            left -= len(text)
+            if left < 0:
+                raise self._server.broken_off(f"it is longer than {max_tokens:,} tokens can be")
             if text:
                 first = first or time.monotonic()
                 parts.append(text)
                 yield Delta(text)
         ended = time.monotonic()
         if not reason:
-            raise self._broken_off("its stream ended without a finish_reason")
+            raise self._server.broken_off("its stream ended without a finish_reason")
         first = first or ended
         used = Usage(usage.prompt_tokens or prompt, usage.completion_tokens or len(parts), usage.cached_tokens)
         yield Delta("", Completion("".join(parts), reason, used, Timings(first - started, ended - first)))
 
-    def _events(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _events(self, body: dict[str, Any], max_tokens: int) -> Iterator[dict[str, Any]]:
         """Server-sent events of a chat completion, decoded."""
-        import httpx
-
-        begun = False
-        try:
-            with self._client.stream("POST", "/v1/chat/completions", json=body) as reply:
-                if reply.status_code != 200:
-                    reply.read()
-                    raise self._refusal(reply.status_code, reply.text)
-                begun = True
-                for line in reply.iter_lines():
-                    data = line.removeprefix("data:").strip()
-                    if not line.startswith("data:") or data == "[DONE]":
-                        continue
-                    event = json.loads(data)
-                    if not isinstance(event, dict):
-                        raise ValueError(f"no object: {data[:100]}")
-                    if event.get("error"):
-                        raise self._refusal(200, data)
-                    yield event
-        except httpx.HTTPError as error:
-            raise (self._broken_off(error) if begun else self._unreachable(error)) from error
-        except ValueError as error:
-            raise EngineReplyError(f"{self._url} sent something that is no JSON: {error}", "ask again") from error
-
-    def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        import httpx
-
-        try:
-            reply = self._client.request(method, path, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last for a host name that is none
-            raise self._unreachable(error) from error
-        if reply.status_code != 200:
-            raise self._refusal(reply.status_code, reply.text)
-        try:
-            content = reply.json()
-        except ValueError as error:
-            raise EngineReplyError(
-                f"{self._url}{path} is no OpenAI-compatible server", "check the address given with --engine"
-            ) from error
-        return content if isinstance(content, dict) else {}
+        most_bytes = MAX_BODY_BYTES + max_tokens * _EVENT_BYTES
+        for line in self._server.lines("/v1/chat/completions", body, most_bytes):
+            data = line.removeprefix("data:").strip()
+            if not line.startswith("data:") or data == "[DONE]":
+                continue
+            try:
+                event = decoded(data)
+                if not isinstance(event, dict):
+                    raise ValueError(f"no object: {data[:100]}")
+            except ValueError as error:
+                raise EngineReplyError(
+                    f"{self._url} sent something that is no JSON: {str(error)[:200]}", "ask again"
+                ) from error
+            if event.get("error"):
+                raise self._server.refusal(200, data)
+            yield event
 
     def _tokenize(self, body: dict[str, Any], model: str) -> int | None:
         """Tokens by vLLM's /tokenize; None where the server has none."""
         try:
-            return int(self._json("POST", "/tokenize", {"model": model, **body})["count"])
-        except (EngineReplyError, KeyError, TypeError, ValueError):
+            count = self._server.json("POST", "/tokenize", {"model": model, **body}).get("count")
+        except EngineReplyError:
             return None
+        return _count(count)
 
     def _kv_tokens(self) -> int | None:
         """Tokens of KV cache: those declared, or vLLM's own of /metrics; None where the server does not tell."""
@@ -218,34 +183,16 @@ class RemoteEngine:
             return None
         labels = dict(_LABEL.findall(match["labels"]))
         try:
-            return int(labels["num_gpu_blocks"]) * int(labels["block_size"])
+            return _count(int(labels["num_gpu_blocks"][:20]) * int(labels["block_size"][:20]))
         except (KeyError, ValueError):
             return None
 
     def _metrics(self) -> str:
         """What /metrics says; nothing where the server has none."""
-        import httpx
-
         try:
-            return self._client.get("/metrics").text
-        except httpx.HTTPError:
+            return self._server.text("/metrics")
+        except EngineError:
             return ""
-
-    def _refusal(self, status: int, text: str) -> EngineReplyError:
-        hint = "see the server's log"
-        if status in (401, 403):
-            hint = f"set {API_KEY}" if self._sends_key else _KEY_KEPT
-        said = text.replace(self._key, "***") if self._key else text
-        return EngineReplyError(f"{self._url} answered {status}: {' '.join(said.split())[:300]}", hint)
-
-    def _broken_off(self, reason: Exception | str) -> EngineReplyError:
-        return EngineReplyError(f"{self._url} broke off in the middle of its answer: {reason}", "ask again")
-
-    def _unreachable(self, error: Exception) -> EngineUnreachableError:
-        return EngineUnreachableError(
-            f"no engine answers at {self._url}: {error}",
-            "start one (vllm serve MODEL) or check the address given with --engine",
-        )
 
     def free_kv_tokens(self) -> int | None:
         total = self._info.kv_tokens
@@ -257,30 +204,33 @@ class RemoteEngine:
         return None if total is None or not shares else int(total * (1 - min(1.0, max(0.0, *shares))))
 
     def close(self) -> None:
-        self._client.close()
-
-
-def _address(url: str) -> Address:
-    """The server of a URL. Raises EngineUnreachableError for one that is no URL or may be read in two ways."""
-    try:
-        return parse_address(url)
-    except ValueError as error:
-        raise EngineUnreachableError(
-            f"no engine answers at {redacted(url)}: {error}", "check the address given with --engine"
-        ) from error
+        self._server.close()
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": m.role, "content": defuse(m.content)} for m in messages]
 
 
+def _is_card(card: Any) -> bool:
+    """Whether it describes a model by a name that can be shown and sent."""
+    name = card.get("id") if isinstance(card, dict) else None
+    return isinstance(name, str) and 0 < len(name) <= _NAME_CHARACTERS and name.isprintable()
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens as a server may tell it; None for anything else."""
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+
+
 def _piece(event: dict[str, Any]) -> tuple[str, str]:
-    """Text of a streamed chunk, and its finish_reason, "" while there is none."""
+    """Text of a streamed chunk, and its finish_reason, "" while there is none. Raises TypeError, AttributeError."""
     text, reason = "", ""
     for choice in event.get("choices") or []:
         text += (choice.get("delta") or {}).get("content") or ""
         reason = choice.get("finish_reason") or reason
-    return text, reason
+    if not isinstance(reason, str):
+        raise TypeError("its finish_reason is not a text")
+    return text.encode("utf-8", "replace").decode(), reason[:_NAME_CHARACTERS]  # half a character becomes "?"
 
 
 def _usage(event: dict[str, Any]) -> Usage | None:
@@ -289,7 +239,7 @@ def _usage(event: dict[str, Any]) -> Usage | None:
         return None
     details = counted.get("prompt_tokens_details") or {}
     return Usage(
-        int(counted.get("prompt_tokens") or 0),
-        int(counted.get("completion_tokens") or 0),
-        int(details.get("cached_tokens") or 0),
+        _count(counted.get("prompt_tokens")) or 0,
+        _count(counted.get("completion_tokens")) or 0,
+        _count(details.get("cached_tokens")) or 0,
     )

@@ -1,35 +1,12 @@
 """Text ↔ tokens of a model folder, its chat template included; control tokens inside a text stay text."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .base import Message
+from .control_tokens import defuse, looks_like_control
 from .errors import ModelDamagedError
-
-# Control tokens of common chat templates, for engines that do not tell theirs.
-_COMMON_CONTROL = re.compile(
-    r"<[|｜][^|｜<>\s]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?think>"
-)
-
-
-def defuse(text: str, control_tokens: Iterable[str] | None = None) -> str:
-    """The text with a blank inside every control token, so that no document can end its turn or begin another.
-
-    Without `control_tokens` the usual ones of common templates are taken; those of a single character are left.
-    """
-    if control_tokens is None:
-        pattern = _COMMON_CONTROL
-    else:
-        words = sorted({token.strip() for token in control_tokens if len(token.strip()) > 1})
-        if not words:
-            return text
-        pattern = re.compile("|".join(map(re.escape, words)))
-    # What a split leaves may be a control token again, where tokens overlap.
-    while (split := pattern.sub(lambda match: match[0][0] + " " + match[0][1:], text)) != text:
-        text = split
-    return text
 
 
 class ChatTokenizer:
@@ -46,7 +23,10 @@ class ChatTokenizer:
         if not self._tokenizer.chat_template:
             raise ModelDamagedError(f"the model in {folder} has no chat template", "use an instruction-tuned model")
         added = self._tokenizer.added_tokens_decoder.values()
-        self._control = [*self._tokenizer.all_special_tokens, *(token.content for token in added if token.special)]
+        self._control = [
+            *self._tokenizer.all_special_tokens,
+            *(token.content for token in added if token.special or looks_like_control(token.content)),
+        ]
 
     @property
     def raw(self) -> Any:

@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _noted: set[str] = set()  # by the command that runs
-_CONTROL = dict.fromkeys((*range(0, 9), *range(11, 32), *range(127, 160)))
+# Turn the direction of writing, end a line, or are not seen at all and yet may say something.
+_UNSEEN = (
+    *(0x061C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    *range(0xE0000, 0xE0080),
+    *range(0xE0100, 0xE01F0),
+)
+_CONTROL = dict.fromkeys((*range(0, 9), *range(11, 32), *range(127, 160), *_UNSEEN))
+_ESCAPED = {code: json.dumps(chr(code))[1:-1] for code in (*range(127, 160), *_UNSEEN)}  # in JSON the same text
 
 
 def clean(text: str) -> str:
-    """The text without control characters, so that no document can drive the terminal."""
+    """The text without control characters, marks that turn the direction of writing, and unseen ones, so that no
+    document can drive the terminal or show another text than it has. Joiners stay: scripts and emoji need them."""
     return text.translate(_CONTROL)
 
 
@@ -71,7 +81,8 @@ def watched(stream: IO[str] | None) -> bool:
 def out_json(record: Any) -> None:
     """A record as one JSON object on stdout."""
     value = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
-    out(json.dumps(value, ensure_ascii=False, indent=2 if watched(sys.stdout) else None))
+    text = json.dumps(value, ensure_ascii=False, indent=2 if watched(sys.stdout) else None)
+    out(text.translate(_ESCAPED))
 
 
 @contextlib.contextmanager

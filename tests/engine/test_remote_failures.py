@@ -142,7 +142,6 @@ def test_an_answer_that_goes_wrong_is_a_reply_error(connect: Connect, chat: Answ
         {"choices": [{"delta": "Os"}]},
         {"choices": [{"delta": {"content": ["Os"]}}]},
         {"choices": [], "usage": "much"},
-        {"choices": [], "usage": {"prompt_tokens": "many"}},
     ],
     ids=str,
 )
@@ -164,7 +163,7 @@ def test_a_server_that_goes_silent_in_the_middle_broke_off(connect: Connect) -> 
     with serving(vllm(chat=slow)) as server:
         engine = RemoteEngine(server.url, timeout_s=0.3)
         heard: list[str] = []
-        with pytest.raises(EngineReplyError, match="broke off in the middle of its answer: timed out"):
+        with pytest.raises(EngineReplyError, match=r"did not end its reply within 0\.3 s"):
             complete(engine, QUESTION, Sampling(), heard.append)
         engine.close()
     assert heard == ["Os"]

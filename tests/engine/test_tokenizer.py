@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base import Message
+from engine.control_tokens import defuse
 from engine.errors import ModelDamagedError
-from engine.tokenizer import ChatTokenizer, defuse
+from engine.tokenizer import ChatTokenizer
 from tests.engine.files import CONTROL, tokenizer_folder
 
 COMMON = [

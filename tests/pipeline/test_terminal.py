@@ -53,7 +53,7 @@ def test_a_record_is_one_line_of_json_for_a_program_and_more_for_a_person(
     terminal.out_json(Record("ä\x1b\x85", (1, 2)))
     line = capsys.readouterr().out
     assert line.count("\n") == 1
-    assert json.loads(line) == {"name": "ä\x1b", "parts": [1, 2]}
+    assert json.loads(line) == {"name": "ä\x1b\x85", "parts": [1, 2]}
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     terminal.out_json({"a": 1})
