@@ -130,13 +130,13 @@ class Transport:
         """Never more than a step at once, however well it was packed."""
         encoding = reply.headers.get("content-encoding", "identity").strip().lower()
         if encoding in ("identity", ""):
-            yield from reply.iter_raw(_STEP)
+            yield from reply.iter_raw()
             return
         if encoding not in _UNPACKED:
             raise self.broken_off(f"it is packed by {encoding[:20]!r}, which was not asked for")
         unpacking = zlib.decompressobj(_UNPACKED[encoding])
         try:
-            for piece in reply.iter_raw(_STEP):
+            for piece in reply.iter_raw():
                 rest = piece
                 while rest:
                     yield unpacking.decompress(rest, _STEP)
