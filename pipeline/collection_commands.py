@@ -51,6 +51,7 @@ def index(
     """
     with reported(json):
         from indexes.collection import FOLDER, Collection, find_collection
+        from indexes.embedding import prepare_model
         from indexes.walking import walk
 
         from . import report, terminal
@@ -73,7 +74,8 @@ def index(
         if paths:
             walk(paths)  # a wrong path must not leave an empty collection behind
             folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
-            opened = Collection.open_or_create(folder, config.index.embedding)
+            named = prepare_model(config.index.embedding) if config.index.embedding else None
+            opened = Collection.open_or_create(folder, named)
         else:
             opened = open_collection(collection)
         with closing(opened):

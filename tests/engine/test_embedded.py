@@ -122,7 +122,7 @@ def test_a_model_that_its_config_stretches_says_so_but_for_scalings_that_were_tr
 
 @pytest.mark.usefixtures("_no_gpu")
 def test_the_profile_beside_the_weights_tells_how_far_a_model_reads_reliably(tmp_path: Path) -> None:
-    model = dataclasses.replace(MODEL, folder=tmp_path)
+    model = dataclasses.replace(MODEL, folder=tmp_path, trusted=True)
     entries = [
         calibrated(None, 8192, "float32", 5000, "x"),
         calibrated(RopeScaling("yarn", 4.0, 8192), 8192, "float32", 9000, "x"),
@@ -133,9 +133,16 @@ def test_the_profile_beside_the_weights_tells_how_far_a_model_reads_reliably(tmp
     assert preview(model, EmbeddedSettings(10_000)).reliable_tokens is None  # YaRN ×2, which was not measured
 
 
+@pytest.mark.usefixtures("_no_gpu")
+def test_the_profile_of_a_folder_that_was_received_is_not_believed(tmp_path: Path) -> None:
+    write_profile(tmp_path, [calibrated(None, 8192, "float32", 5000, "x")])
+    received = dataclasses.replace(MODEL, folder=tmp_path)
+    assert preview(received, EmbeddedSettings(8192)).reliable_tokens is None
+
+
 @pytest.mark.usefixtures("_gpu")
 def test_a_profile_of_vllms_cache_is_not_one_of_fathoms(tmp_path: Path) -> None:
-    model = dataclasses.replace(MODEL, folder=tmp_path)
+    model = dataclasses.replace(MODEL, folder=tmp_path, trusted=True)
     write_profile(tmp_path, [calibrated(None, 8192, "fp8", 5000, "x"), calibrated(None, 8192, "fp8-fathom", 7000, "x")])
     assert preview(model, EmbeddedSettings(8192, kv_dtype="fp8")).reliable_tokens == 7000
 
