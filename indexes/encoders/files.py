@@ -105,6 +105,8 @@ def fetch_model(name: str) -> None:
         return
     try:
         fetch(_hub_id(name), _NOT_FETCHED)
+        if _cached(name) is None:
+            raise EncoderError("it has no weights in safetensors, and pickled ones may run code")
     except EncoderError as error:
         raise EncoderError(
             f"the embedding model {name!r} cannot be loaded: {error}", _folder_hint(name, HINT)
@@ -160,15 +162,20 @@ def _cached(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(_hub_id(name), local_files_only=True))
+        folder = Path(
+            snapshot_download(
+                _hub_id(name), allow_patterns=_NEEDED, ignore_patterns=_NOT_FETCHED, local_files_only=True
+            )
+        )
     except Exception:  # the hub's client raises many kinds for what is not here
         return None
-    return folder if any(path.suffix in (WEIGHTS, *PICKLED) for path in folder.iterdir()) else None
+    return folder if any(path.suffix == WEIGHTS for path in folder.iterdir()) else None
 
 
 def _folder_hint(name: str, otherwise: str) -> str:
     return f"write ./{name} to name the folder" if Path(name).is_dir() else otherwise
 
 
+_NEEDED = ["*.json", "*.safetensors", "*.txt", "*.model"]
 # Copies of the weights for other runtimes, larger than the model itself, and pickled ones, which are not loaded.
 _NOT_FETCHED = ["onnx/*", "openvino/*", "*.onnx", "*.mlmodel", "coreml/*", "*.gguf", *(f"*{end}" for end in PICKLED)]
