@@ -23,7 +23,7 @@ def environment() -> Any:
     class Generation(jinja2.ext.Extension):
         """`{% generation %}` marks what the assistant wrote, for training; here its content is only rendered."""
 
-        tags = frozenset({"generation"})
+        tags: set[str] = {"generation"}  # noqa: RUF012 - as jinja2 declares it
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno

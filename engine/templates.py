@@ -2,7 +2,7 @@
 
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import time
@@ -121,10 +121,12 @@ def _take(process: "subprocess.Popen[bytes]", length: int, deadline: float) -> b
 
 
 def _wait(process: "subprocess.Popen[bytes]", deadline: float, writing: bool) -> None:
-    left = deadline - time.monotonic()
-    ready = select.select([] if writing else [process.stdout], [process.stdin] if writing else [], [], max(0.0, left))
-    if not any(ready):
-        raise _TemplateError("it takes too long")
+    pipe = process.stdin if writing else process.stdout
+    assert pipe is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_WRITE if writing else selectors.EVENT_READ)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise _TemplateError("it takes too long")
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> _TemplateError:
