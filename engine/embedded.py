@@ -30,6 +30,7 @@ from .quiet import captured
 from .rope.config import rope_kind
 from .rope.context import plan_context
 from .rope.settings import vllm_overrides
+from .surroundings import SAFE_PATH, elsewhere, go_offline
 from .tokenizer import ChatTokenizer
 
 # One user, one question at a time: small batches keep the profiling run at the start short.
@@ -65,11 +66,12 @@ class EmbeddedEngine:
             )
         started = time.monotonic()
         try:
-            with captured(log), _no_collection():
+            with captured(log), elsewhere(), _no_collection():
                 on_stage("loading vLLM")
                 _environment(settings)
                 from vllm import LLMEngine
 
+                go_offline()
                 imported = time.monotonic()
                 on_stage(f"starting {model.name}")
                 device = device_name()
@@ -93,6 +95,8 @@ class EmbeddedEngine:
 
         common: dict[str, Any] = {
             "model": str(model.folder),
+            "trust_remote_code": False,
+            "load_format": "safetensors",
             # As long as the plan's config and the memory for the KV cache allow; of a config's own dynamic scaling vLLM
             # derives more than it has positions for.
             "max_model_len": self._plan.max_model_tokens if rope_kind(model.config) == "dynamic" else -1,
@@ -244,12 +248,13 @@ def _reason(error: Exception) -> str:
 
 def _environment(settings: EmbeddedSettings) -> None:
     """What vLLM reads from the environment: in process, silent, offline, and on all cores."""
+    go_offline()
     threads = settings.threads or len(os.sched_getaffinity(0))
     os.environ.update(
         VLLM_ENABLE_V1_MULTIPROCESSING="0",
         VLLM_NO_USAGE_STATS="1",
+        **{SAFE_PATH: "1"},  # the children that vLLM starts import nothing from the working folder
         DO_NOT_TRACK="1",
-        HF_HUB_OFFLINE="1",
         TOKENIZERS_PARALLELISM="false",
         VLLM_CPU_KVCACHE_SPACE=str(settings.kv_cache_gib),
         OMP_NUM_THREADS=str(threads),

@@ -3,7 +3,8 @@
 EngineError
 ├── ModelError              the model is not there or cannot be used
 │   ├── ModelMissingError   no such bundled name, folder, file or hub id
-│   └── ModelDamagedError   files do not match their checksums, or are no model
+│   ├── ModelDamagedError   files do not match their checksums, or are no model
+│   └── ModelRefusedError   the folder holds code, pickled weights, or links out of it
 ├── EngineStartError        vLLM is not installed or did not start
 ├── EngineUnreachableError  the server of --engine does not answer
 ├── EngineReplyError        the server answered with an error or something unreadable
@@ -31,6 +32,10 @@ class ModelMissingError(ModelError):
 
 class ModelDamagedError(ModelError):
     """Files of the model do not match their checksums, or are no model."""
+
+
+class ModelRefusedError(ModelError):
+    """The model's folder is more than data: it would run code, or reads what lies elsewhere."""
 
 
 class EngineStartError(EngineError):

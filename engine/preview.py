@@ -86,7 +86,12 @@ def stretched(config: Mapping[str, Any], plan: ContextPlan) -> RopeScaling | Non
 
 
 def reliable_tokens(model: ModelFiles, plan: ContextPlan, kv_dtype: str | None, attention: str | None) -> int | None:
-    """What the model's profile says of this state; None where nothing was measured. Raises ModelDamagedError."""
+    """What the model's profile says of this state; None where nothing was measured, or the folder is not trusted.
+
+    Raises ModelDamagedError.
+    """
+    if not model.trusted:
+        return None
     dtype = f"{kv_dtype}-{FATHOM}" if attention == FATHOM else kv_dtype
     found = reliable_length(model.folder, stretched(model.config, plan), plan.native_tokens, dtype)
     return found.tokens if found else None

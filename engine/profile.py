@@ -6,17 +6,21 @@
 
 `scaling` is null for a model as it was trained, with `factor` 1 and `original_tokens` its declared length. A dtype of
 fathom's own pages ends in "-fathom".
+
+Only the profile of a model in fathom's cache or the hub's is believed: one in a folder that was received could raise
+the lengths that are read whole, and nobody would notice.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .configs import read_json
 from .errors import ModelDamagedError
 from .rope.scaling import RopeScaling
+from .surroundings import write_private
 
 FILE = "fathom-profile.json"
 SCHEMA_VERSION = 1
@@ -57,12 +61,12 @@ def calibrated(
 def read_profile(folder: Path) -> tuple[ReliableLength, ...]:
     """All measured lengths of a model; none where there is no profile. Raises ModelDamagedError as above."""
     path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except (OSError, ValueError) as error:
-        raise _damaged(path, f"it cannot be read ({error})") from error
+    try:
+        content = read_json(path)
+    except ModelDamagedError as error:
+        raise _damaged(path, f"it cannot be read: {error}") from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise _damaged(path, f"it has not the schema version {SCHEMA_VERSION}")
     entries = content.get("reliable")
@@ -79,10 +83,8 @@ def write_profile(folder: Path, entries: Sequence[ReliableLength]) -> Path:
     """
     kept = {_place(entry): entry for entry in (*read_profile(folder), *entries)}
     path = folder / FILE
-    aside = path.with_suffix(f".{os.getpid()}.part")
     content = {"schema_version": SCHEMA_VERSION, "reliable": [asdict(entry) for entry in kept.values()]}
-    aside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_private(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     return path
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .surroundings import private_folder
+
 
 @contextmanager
 def captured(log: Path) -> Iterator[None]:
@@ -13,10 +15,10 @@ def captured(log: Path) -> Iterator[None]:
 
     Whoever wants to reach the terminal meanwhile writes to a duplicate of the descriptor made before.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(log.parent)
     sys.stdout.flush()
     sys.stderr.flush()
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     saved = os.dup(1), os.dup(2)
     try:
         os.dup2(target, 1)

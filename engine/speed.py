@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .surroundings import write_private
 
 KEPT = 8  # newest observations of lengths between two powers of two
 MIN_TOKENS = 64  # shorter prompts measure overhead
@@ -79,11 +80,8 @@ class SpeedProfile:
         if tokens < MIN_TOKENS or seconds <= 0:
             return
         rows = _newest([*self.observations(), Observation(tokens, seconds)])
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_suffix(f".{os.getpid()}.part")
         content = {"label": self.label, "observations": [asdict(row) for row in rows]}
-        aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        aside.replace(self._path)
+        write_private(self._path, json.dumps(content, indent=1).encode())
 
     def predict(self, tokens: int) -> float | None:
         """Seconds to the first token of a prompt, or None where nothing was measured."""

@@ -7,21 +7,35 @@ from typing import Any
 from .base import Message
 from .control_tokens import defuse, looks_like_control
 from .errors import ModelDamagedError
+from .surroundings import elsewhere, go_offline
+from .templates import ChatTemplate
 
 
 class ChatTokenizer:
-    """The tokenizer of a model folder, by transformers."""
+    """The tokenizer of a model folder, by transformers; the chat template is rendered in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        from transformers import AutoTokenizer
-
+        """Raises ModelDamagedError where the folder has no tokenizer or no chat template."""
+        folder = folder.absolute()
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            with elsewhere():
+                from transformers import AutoTokenizer
+
+                go_offline()
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False
+                )
         except Exception as error:  # transformers raises many kinds for a broken folder
             reason = (str(error).splitlines() or [""])[0][:200]
             raise ModelDamagedError(f"the tokenizer in {folder} cannot be read: {reason}", "fetch it again") from error
         if not self._tokenizer.chat_template:
             raise ModelDamagedError(f"the model in {folder} has no chat template", "use an instruction-tuned model")
+        try:
+            self._template = ChatTemplate(str(self._tokenizer.get_chat_template()), folder)
+        except ValueError as error:
+            raise ModelDamagedError(
+                f"the model in {folder} has several chat templates and none named default", "use another model"
+            ) from error
         added = self._tokenizer.added_tokens_decoder.values()
         self._control = [
             *self._tokenizer.all_special_tokens,
@@ -38,7 +52,19 @@ class ChatTokenizer:
         return len(self._tokenizer.encode(defuse(text, self._control), add_special_tokens=False))
 
     def render(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the whole prompt by the model's chat template, up to where the answer begins."""
+        """Token ids of the whole prompt by the model's chat template, up to where the answer begins.
+
+        Raises ModelDamagedError where the template fails or exceeds its limits.
+        """
         turns = [{"role": m.role, "content": defuse(m.content, self._control)} for m in messages]
-        ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
-        return [int(token) for token in ids]
+        text = self._template.render(
+            {
+                **self._tokenizer.special_tokens_map,
+                "messages": turns,
+                "tools": None,
+                "documents": None,
+                "add_generation_prompt": True,
+            }
+        )
+        # The template writes the special tokens itself.
+        return [int(token) for token in self._tokenizer(text, add_special_tokens=False)["input_ids"]]

@@ -1,13 +1,15 @@
 """Bytes of a model's weights, by its files or, without them, by its config."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .configs import read_json
 from .cost import parameters
 from .errors import ModelDamagedError
 from .rope.config import text_config
+
+_MOST_BYTES = 2**53
 
 
 def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
@@ -29,10 +31,10 @@ def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
 
 def _indexed_bytes(index: Path) -> int | None:
     try:
-        told = json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = read_json(index)["metadata"]["total_size"]
+    except (ModelDamagedError, KeyError, TypeError):
         return None
-    return int(told) if isinstance(told, int | float) and told > 0 else None
+    return int(told) if isinstance(told, int | float) and 0 < told < _MOST_BYTES else None
 
 
 def _weight_bits(config: Mapping[str, Any]) -> float:

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 import numpy as np
 
 from .encoders.base import Encoder, Progress, Vectors
-from .encoders.files import BUNDLED, BUNDLED_PACKAGE
+from .encoders.files import BUNDLED, BUNDLED_PACKAGE, absolute_name, fetch_model
 from .encoders.sentence import SentenceEncoder
 from .errors import EncoderError
 
-__all__ = ["BUNDLED", "NONE", "Encoder", "HashEncoder", "SentenceEncoder", "Vectors", "make_encoder"]
+__all__ = ["BUNDLED", "NONE", "Encoder", "HashEncoder", "SentenceEncoder", "Vectors", "make_encoder", "prepare_model"]
 
 NONE = "none"
 
@@ -42,6 +42,18 @@ class HashEncoder:
     def encode_query(self, text: str) -> Vectors:
         vector: Vectors = self.encode([text])[0]
         return vector
+
+
+def prepare_model(name: str) -> str:
+    """The name that a collection records for a model that the user named, which is fetched if it is not here.
+
+    This is the only way by which an embedding model comes from the network. Raises EncoderError.
+    """
+    if name in (NONE, HashEncoder.name):
+        return name
+    make_encoder(name)  # whether the packages are here
+    fetch_model(name)
+    return absolute_name(name)
 
 
 def make_encoder(name: str) -> Encoder | None:

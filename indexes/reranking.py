@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 from .documents import Hit
 from .encoders.base import clean, most_characters
+from .encoders.files import located_folder
+from .encoders.refusal import check_folder
+from .encoders.surroundings import elsewhere, go_offline
 from .errors import EncoderError
 from .tokens import embedding_text
 
@@ -79,16 +81,24 @@ class CrossEncoderReranker:
     @cached_property
     def _model(self) -> Any:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from sentence_transformers import CrossEncoder
-        from transformers.utils import logging
+        folder = located_folder(self._name, "reranker", f"fetch it: fathom models pull --no-measure {self._name}")
+        check_folder(self._name, folder, "reranker")
+        with elsewhere():
+            from sentence_transformers import CrossEncoder
+            from transformers.utils import logging
 
-        logging.disable_progress_bar()
-        folder = Path(self._name).expanduser()
-        try:
-            opened = CrossEncoder(str(folder) if folder.is_dir() else self._name, local_files_only=folder.is_dir())
-        except Exception as error:  # the library raises many kinds for a missing or broken model
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise EncoderError(f"the reranker {self._name!r} cannot be loaded: {reason}", _HINT) from error
+            go_offline()
+            logging.disable_progress_bar()
+            try:
+                opened = CrossEncoder(
+                    str(folder),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
+            except Exception as error:  # the library raises many kinds for a missing or broken model
+                reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                raise EncoderError(f"the reranker {self._name!r} cannot be loaded: {reason}", _HINT) from error
         if opened.num_labels != 1:
             raise EncoderError(f"the reranker {self._name!r} gives {opened.num_labels} scores, expected 1", _HINT)
         return opened

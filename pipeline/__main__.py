@@ -2,11 +2,14 @@
 
 import sys
 
-from .errors import ExitCode
+from .surroundings import settle
 
 
 def main() -> None:
     """Entry point of the console script; other rooms add commands in the group `fathom.commands`."""
+    settle()  # before anything is imported that the working folder could put itself in the place of
+    from .errors import ExitCode
+
     try:
         from importlib.metadata import entry_points
 

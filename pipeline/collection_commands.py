@@ -57,6 +57,7 @@ def index(
     """
     with reported(json):
         from indexes.collection import FOLDER, Collection, find_collection
+        from indexes.embedding import prepare_model
         from indexes.walking import walk
 
         from . import report, terminal
@@ -79,8 +80,9 @@ def index(
         if paths:
             walk(paths, follow_links)  # a wrong path must not leave an empty collection behind
             folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
-            aside = _moved_aside(folder, config.index.embedding) if rebuild else None
-            opened = Collection.open_or_create(folder, config.index.embedding)
+            named = prepare_model(config.index.embedding) if config.index.embedding else None
+            aside = _moved_aside(folder, named) if rebuild else None
+            opened = Collection.open_or_create(folder, named)
         else:
             opened, aside = open_collection(collection), None
         with closing(opened):

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import EngineError
 from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
 from engine.preview import FP8
+from engine.profile import FILE as PROFILE
 from indexes.collection import Collection, find_collection
 from indexes.errors import IndexesError
 from indexes.loaders.limits import LoadLimits
@@ -138,6 +139,9 @@ def _engine(config: Config, deep: bool) -> Finding:
         found = f"{name} in {model.folder}; fathom's attention does not serve it: {'; '.join(reasons)}"
         hint = 'its FP8 cache would be vLLM\'s own; kv_cache = "auto" keeps 16 bits'
         return Finding("model", Health.WARNING, found, hint)
+    if not model.trusted and (model.folder / PROFILE).exists():
+        found = f"{name} in {model.folder}; the {PROFILE} that came with it is not believed"
+        return Finding("model", Health.OK, found, "set [router] reliable_tokens to what you measured")
     return Finding("model", Health.OK, f"{name} in {model.folder}")
 
 

@@ -18,6 +18,7 @@ _WINDOW = "sliding_attention"
 _CHUNK = "chunked_attention"
 _STATE = ("linear_attention", "mamba", "mamba2", "conv", "recurrent")
 _NOTHING = ("mlp", "moe")
+_MOST_LAYERS = 10_000
 _NEMOTRON = {"M": "mamba", "*": "full_attention", "-": "mlp", "E": "moe"}
 
 
@@ -81,6 +82,8 @@ def layer_kinds(config: Mapping[str, Any]) -> list[str]:
     if isinstance(pattern, str):
         return _known([_NEMOTRON.get(letter, letter) for letter in pattern])
     count = size(inner, "num_hidden_layers")
+    if count > _MOST_LAYERS:
+        raise ModelDamagedError(f"the model's config has num_hidden_layers = {count}", CORRECT)
     for key, what in _UNKNOWN.items():
         if inner.get(key):
             raise ModelDamagedError(f"fathom's KV arithmetic does not know {what} ({key})", "use --engine URL")

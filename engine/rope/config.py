@@ -18,6 +18,7 @@ DEFAULT_BASES = dict.fromkeys(
     10_000.0,
 ) | {"mixtral": 1_000_000.0, "cohere": 500_000.0}  # fmt: skip
 _PLAIN = (None, "default", "mrope")
+LARGEST = 2**31  # of a model's sizes and lengths
 CORRECT = "correct the model's config.json, or use another model"
 
 
@@ -66,7 +67,7 @@ def native_tokens(config: Mapping[str, Any]) -> int:
 def declared_tokens(config: Mapping[str, Any]) -> int:
     """`max_position_embeddings`. Raises ModelDamagedError for a config without it."""
     length = text_config(config).get("max_position_embeddings")
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+    if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= LARGEST:
         raise ModelDamagedError(f"the model's config has max_position_embeddings = {length!r}", "use another model")
     return length
 
@@ -127,9 +128,9 @@ def head_dim(config: Mapping[str, Any]) -> int:
 
 
 def size(config: Mapping[str, Any], key: str) -> int:
-    """A size by its name. Raises ModelDamagedError where it is no positive integer."""
+    """A size by its name. Raises ModelDamagedError where it is no positive integer, or beyond LARGEST."""
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
         raise ModelDamagedError(f"the model's config has {key} = {value!r}", "use another model")
     return value
 

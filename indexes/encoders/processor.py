@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EncoderError
+from .surroundings import elsewhere
 
 # Without one of these, the products of a precision are slower than those of float32 (measured: eight bits on AVX2
 # take 1.6 times as long, bfloat16 on AVX-512 without tiles over 30 times).
@@ -72,6 +73,7 @@ def openvino() -> Any:
     # Its import would start `openvino_telemetry`, which calls the network; it does without where that is missing.
     # None is Python's way to say so of a module; the type of `sys.modules` does not know it.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino as library
+    with elsewhere():
+        import openvino as library
 
     return library

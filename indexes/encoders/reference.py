@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import EncoderError
 from .base import Role, Vectors, most_characters
 from .files import HINT, ModelFolder
+from .surroundings import elsewhere, go_offline
 
 _BATCH = 32
 
@@ -70,17 +71,24 @@ class TorchBackend:
 
 def _open(model: ModelFolder) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+    with elsewhere():
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # what it says of a model's training does not concern whoever indexes
-    try:
-        opened = SentenceTransformer(str(model.folder), local_files_only=True)
-    except Exception as error:  # the library raises many kinds for a broken model
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise EncoderError(f"the embedding model {model.name!r} cannot be loaded: {reason}", HINT) from error
-    finally:
-        logging.set_verbosity(verbosity)
+        go_offline()
+        logging.disable_progress_bar()
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # what it says of a model's training does not concern whoever indexes
+        try:
+            opened = SentenceTransformer(
+                str(model.folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+        except Exception as error:  # the library raises many kinds for a broken model
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise EncoderError(f"the embedding model {model.name!r} cannot be loaded: {reason}", HINT) from error
+        finally:
+            logging.set_verbosity(verbosity)
     return opened.float() if opened.device.type == "cpu" else opened

@@ -122,7 +122,7 @@ def test_a_model_that_its_config_stretches_says_so_but_for_scalings_that_were_tr
 
 @pytest.mark.usefixtures("_no_gpu")
 def test_the_profile_beside_the_weights_tells_how_far_a_model_reads_reliably(tmp_path: Path) -> None:
-    model = dataclasses.replace(MODEL, folder=tmp_path)
+    model = dataclasses.replace(MODEL, folder=tmp_path, trusted=True)
     entries = [
         calibrated(None, 8192, "float32", 5000, "x"),
         calibrated(RopeScaling("yarn", 4.0, 8192), 8192, "float32", 9000, "x"),
@@ -133,9 +133,16 @@ def test_the_profile_beside_the_weights_tells_how_far_a_model_reads_reliably(tmp
     assert preview(model, EmbeddedSettings(10_000)).reliable_tokens is None  # YaRN ×2, which was not measured
 
 
+@pytest.mark.usefixtures("_no_gpu")
+def test_the_profile_of_a_folder_that_was_received_is_not_believed(tmp_path: Path) -> None:
+    write_profile(tmp_path, [calibrated(None, 8192, "float32", 5000, "x")])
+    received = dataclasses.replace(MODEL, folder=tmp_path)
+    assert preview(received, EmbeddedSettings(8192)).reliable_tokens is None
+
+
 @pytest.mark.usefixtures("_gpu")
 def test_a_profile_of_vllms_cache_is_not_one_of_fathoms(tmp_path: Path) -> None:
-    model = dataclasses.replace(MODEL, folder=tmp_path)
+    model = dataclasses.replace(MODEL, folder=tmp_path, trusted=True)
     write_profile(tmp_path, [calibrated(None, 8192, "fp8", 5000, "x"), calibrated(None, 8192, "fp8-fathom", 7000, "x")])
     assert preview(model, EmbeddedSettings(8192, kv_dtype="fp8")).reliable_tokens == 7000
 
@@ -180,31 +187,33 @@ def test_the_reason_of_a_failed_start_is_the_line_that_says_why() -> None:
 @pytest.mark.parametrize(
     ("cache", "attention"), [("auto", None), ("fp8", "CUSTOM"), ("fp8_e4m3", "CUSTOM"), ("fp8_e5m2", None)]
 )
-def test_on_a_gpu_an_fp8_cache_asks_for_fathoms_attention(cache: str, attention: str | None) -> None:
+def test_on_a_gpu_an_fp8_cache_asks_for_fathoms_attention(cache: str, attention: str | None, tmp_path: Path) -> None:
+    model = dataclasses.replace(MODEL, folder=tmp_path)
     engine = EmbeddedEngine.__new__(EmbeddedEngine)
     engine._plan = plan_context(CONFIG, 12_000)
-    arguments = engine._arguments(MODEL, EmbeddedSettings(12_000, kv_dtype=cache), gpu=True)
+    arguments = engine._arguments(model, EmbeddedSettings(12_000, kv_dtype=cache), gpu=True)
     assert (arguments.kv_cache_dtype, arguments.attention_backend) == (cache, attention)
     assert arguments.hf_overrides["max_position_embeddings"] == 16_384
     assert (arguments.max_model_len, arguments.max_num_batched_tokens) == (-1, 8192)
-    on_cpu = engine._arguments(MODEL, EmbeddedSettings(12_000, kv_dtype=cache), gpu=False)
+    on_cpu = engine._arguments(model, EmbeddedSettings(12_000, kv_dtype=cache), gpu=False)
     assert (on_cpu.kv_cache_dtype, on_cpu.attention_backend, on_cpu.dtype) == ("auto", None, "float32")
 
 
-def test_a_configs_own_dynamic_scaling_is_not_run_beyond_its_positions() -> None:
+def test_a_configs_own_dynamic_scaling_is_not_run_beyond_its_positions(tmp_path: Path) -> None:
     config = {**CONFIG, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}}
     engine = EmbeddedEngine.__new__(EmbeddedEngine)
     engine._plan = plan_context(config, 100)
-    arguments = engine._arguments(ModelFiles("m", Path("nowhere"), config), EmbeddedSettings(100), gpu=False)
+    arguments = engine._arguments(ModelFiles("m", tmp_path, config), EmbeddedSettings(100), gpu=False)
     assert (arguments.max_model_len, arguments.hf_overrides) == (8192, {})
 
 
-def test_the_prefix_cache_can_be_switched_off() -> None:
+def test_the_prefix_cache_can_be_switched_off(tmp_path: Path) -> None:
+    model = dataclasses.replace(MODEL, folder=tmp_path)
     engine = EmbeddedEngine.__new__(EmbeddedEngine)
     engine._plan = plan_context(CONFIG, 100)
     for gpu in (True, False):
         for wanted, given in ((True, None), (False, False)):  # None: where vLLM can
-            arguments = engine._arguments(MODEL, EmbeddedSettings(100, prefix_cache=wanted), gpu)
+            arguments = engine._arguments(model, EmbeddedSettings(100, prefix_cache=wanted), gpu)
             assert arguments.enable_prefix_caching is given
 
 

@@ -91,7 +91,7 @@ def test_a_folder_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "own" / "model").mkdir(parents=True)
     (tmp_path / "own" / "model" / "config.json").write_text(json.dumps(CONFIG))
     monkeypatch.chdir(tmp_path)
-    for name in ("own/model", "./own/model", str(tmp_path / "own" / "model")):  # the first could be a hub id
+    for name in ("own/model/", "./own/model", str(tmp_path / "own" / "model")):
         found = locate(name)
         assert (found.name, found.folder, found.config) == (name, tmp_path / "own" / "model", CONFIG)
         assert pull(name) == found
@@ -294,3 +294,24 @@ def test_a_wheel_that_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pyte
     wheel(tmp_path / "wheels", "fathom_test_tiny", {}).write_bytes(b"no zip")
     with pytest.raises(ModelError, match=r"^fathom-test-tiny==1\.0 "):
         pull(_bundle(monkeypatch))
+
+
+# Names that a folder here has, too
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen3-8B", "bge-small"])
+def test_a_folder_here_takes_no_other_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name / "config.json").write_text(json.dumps(CONFIG))
+    monkeypatch.chdir(tmp_path)
+    for ask in (locate, pull):
+        with pytest.raises(ModelMissingError) as caught:
+            ask(name)
+        assert caught.value.hint == f"write ./{name} to name the folder"
+    assert locate(f"./{name}").folder == tmp_path / name
+
+
+def test_a_folder_here_is_not_the_bundled_model(bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / DEFAULT_MODEL).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert locate(DEFAULT_MODEL).folder == bundled
