@@ -11,7 +11,8 @@ from .compaction import Compaction
 from .database import broken
 from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
-from .errors import CollectionMissingError, EncoderError, QueryError
+from .errors import CollectionMissingError, EncoderError
+from .hidden_table import HiddenHit
 from .indexing import IndexRun, RunSettings
 from .ingest import IndexProgress
 from .locking import writing
@@ -228,9 +229,7 @@ class Collection:
         Raises QueryError for an empty or overlong query, EncoderError for a mode that needs vectors which
         the collection does not have, or a reranker that cannot be loaded.
         """
-        check_query(query)
-        if k < 1:
-            raise QueryError(f"k must be at least 1, got {k}", "leave -k out for the default")
+        check_query(query, k)
         mode = mode or self.default_mode()
         if mode is not SearchMode.LEXICAL and self.encoder is None:
             raise EncoderError(
@@ -245,6 +244,14 @@ class Collection:
         if reranker is not None:
             hits = reranked(query, hits, reranker)
         return SearchResult(query, mode, tuple(hits[:k]), rank_documents(hits))
+
+    def search_hidden(self, query: str, k: int = 10) -> list[HiddenHit]:
+        """The k best texts that readers of the files do not see, by words alone. Raises QueryError as `search`."""
+        check_query(query, k)
+        with self._store.snapshot():
+            found = self._store.hidden.search(query, k)
+            documents = self._store.documents_of({document_id for document_id, _, _ in found})
+        return [HiddenHit(self._places.resolved(documents[owner]), text, score) for owner, text, score in found]
 
     def _hits(self, ranked: list[Fused], searchable: CollectionSearch) -> list[Hit]:
         chunks = self._store.chunks([item.chunk_id for item in ranked])

@@ -30,8 +30,10 @@ class SearchResult:
     documents: tuple[DocumentHit, ...]
 
 
-def check_query(query: str) -> None:
-    """Raises QueryError for a query without a word or beyond MAX_QUERY_CHARACTERS."""
+def check_query(query: str, k: int = 1) -> None:
+    """Raises QueryError for a query without a word or beyond MAX_QUERY_CHARACTERS, and for k below 1."""
+    if k < 1:
+        raise QueryError(f"k must be at least 1, got {k}", "leave -k out for the default")
     if not query.strip():
         raise QueryError("the question is empty", 'write it in quotes: "What is …?"')
     if not any(letter.isalnum() for letter in query):

@@ -30,6 +30,10 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_vector ON chunks(vector_id);
 CREATE INDEX chunks_document ON chunks(document_id, ordinal);
 CREATE INDEX documents_sha256 ON documents(sha256);
+CREATE TABLE hidden (
+    id INTEGER PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents(id), reason TEXT NOT NULL,
+    text TEXT NOT NULL, page INTEGER, checksum INTEGER NOT NULL) STRICT;
+CREATE INDEX hidden_document ON hidden(document_id);
 CREATE TABLE segments (
     name TEXT PRIMARY KEY, first_chunk INTEGER NOT NULL, last_chunk INTEGER NOT NULL, chunks INTEGER NOT NULL,
     files TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;

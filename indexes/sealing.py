@@ -71,9 +71,10 @@ CHUNKS = _table(
     vector_id=_MAYBE,
 )
 VECTORS = _table("vectors", id=int, key=bytes, vector=bytes)
+HIDDEN = _table("hidden", id=int, document_id=int, reason=str, text=str, page=_MAYBE)
 SEGMENTS = _table("segments", name=str, first_chunk=int, last_chunk=int, chunks=int, files=str)
 STRUCTURE = "id, pages, headings, notes"  # of `documents`, sealed together in the column `structure`
-TABLES = (META, DOCUMENTS, FILES, CHUNKS, VECTORS, SEGMENTS)
+TABLES = (META, DOCUMENTS, FILES, CHUNKS, VECTORS, HIDDEN, SEGMENTS)
 
 
 def checksum(salt: int, values: Sequence[Any]) -> int:
@@ -133,6 +134,8 @@ def described(database: Database, table: SealedTable, values: Row) -> str:
         return f"chunk {_shown(values[2])} of {_shown(found[0][0]) if found else 'a document that is gone'}"
     if table is VECTORS:
         return f"vector {_shown(values[0])}"
+    if table is HIDDEN:
+        return f"hidden text {_shown(values[0])}"
     kind = {"documents": "the document", "files": "the file", "segments": "segment"}.get(table.name, "the entry")
     return f"{kind} {_shown(values[1] if table is DOCUMENTS else values[0])}"
 

@@ -13,6 +13,7 @@ from .creation import create
 from .database import broken
 from .document_table import DocumentTable, NewChunk
 from .documents import FileRecord, FileState, LoadedDocument
+from .hidden_table import HiddenTable
 from .opening import Opened, open_own
 from .places import is_stored_path
 from .sealing import FILES, META, Row, checksum, described, insert, read
@@ -39,6 +40,7 @@ class Store(DocumentTable):
         self.trusted = opened.trusted
         self.vectors = VectorTable(opened.database)
         self.segments = SegmentTable(opened.database)
+        self.hidden = HiddenTable(opened.database)
 
     @classmethod
     def create(cls, folder: Path, embedding: str) -> "Store":
@@ -129,6 +131,7 @@ class Store(DocumentTable):
 
     def add_document(self, path: str, name: str, sha256: str, loaded: LoadedDocument) -> int:
         document_id = super().add_document(path, name, sha256, loaded)
+        self.hidden.add(document_id, loaded.hidden)
         self.advance()
         return document_id
 
@@ -154,6 +157,7 @@ class Store(DocumentTable):
         if not users:
             self._db.rows("INSERT INTO dead SELECT id FROM chunks WHERE document_id = ?", (document_id,))
             self._db.rows("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+            self.hidden.drop(document_id)
             self._db.rows("DELETE FROM documents WHERE id = ?", (document_id,))
         elif (row := self._row_of(document_id))[1] not in (user[0] for user in users):
             self._rename(row, *users[0][:2])

@@ -190,6 +190,9 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
     mode: Annotated[Literal["hybrid", "lexical", "dense"] | None, typer.Option(help="Which indexes rank.")] = None,
     reranker: RerankerOption = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Search what readers of the files do not see, by words.")
+    ] = False,
     collection: CollectionOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -201,6 +204,9 @@ def search(
 
         question = question_of(query)
         check_query(question)
+        if hidden:
+            _search_hidden(question, k, collection, json)
+            return
         config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
         chosen = SearchMode(config.retrieval.mode) if config.retrieval.mode else None
         with closing(open_collection(collection)) as opened:
@@ -212,3 +218,19 @@ def search(
                 terminal.out(line)
         if not result.hits:
             raise typer.Exit(ExitCode.NO_ANSWER)
+
+
+def _search_hidden(question: str, k: int, collection: Path | None, json: bool) -> None:
+    from dataclasses import asdict
+
+    from . import report, terminal
+
+    with closing(open_collection(collection)) as opened:
+        found = opened.search_hidden(question, k)
+    if json:
+        terminal.out_json({"query": question, "hidden": [asdict(hit) for hit in found]})
+    else:
+        for line in report.hidden_lines(found):
+            terminal.out(line)
+    if not found:
+        raise typer.Exit(ExitCode.NO_ANSWER)

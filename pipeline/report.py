@@ -7,6 +7,7 @@ from engine.base import EngineInfo
 from indexes.bounds import HIDDEN, OUTSIDE
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
+from indexes.hidden_table import HiddenHit
 from indexes.ranking import SearchResult
 
 from .answer import Answer, Citation, Status
@@ -145,6 +146,17 @@ def search_lines(result: SearchResult) -> Iterator[str]:
         yield f"    {_short(hit.chunk.text)}"
     if not result.hits:
         yield "Nothing found."
+
+
+def hidden_lines(hits: list[HiddenHit]) -> Iterator[str]:
+    """Hidden text with its place and why its reader does not see it."""
+    for number, hit in enumerate(hits, 1):
+        where = header("", hit.hidden.page, None).removeprefix(", ")
+        place = " › ".join(part for part in (hit.document.name, where) if part)
+        yield f"{number:>2}. {place}  ({hit.hidden.reason}; {hit.score:.3f})"
+        yield f"    {_short(hit.hidden.text)}"
+    if not hits:
+        yield "Nothing hidden found."
 
 
 def index_lines(report: IndexReport, collection: str) -> Iterator[str]:

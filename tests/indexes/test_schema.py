@@ -20,7 +20,7 @@ def tables() -> Iterator[sqlite3.Connection]:
 
 def test_every_table_is_strict(tables: sqlite3.Connection) -> None:
     strict = dict(tables.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'"))
-    assert set(strict) == {"meta", "documents", "files", "vectors", "chunks", "segments", "dead"}
+    assert set(strict) == {"meta", "documents", "files", "hidden", "vectors", "chunks", "segments", "dead"}
     assert set(strict.values()) == {1}
 
 
