@@ -2,13 +2,18 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 
 def pytest_configure() -> None:
-    """Children can be interrupted also where a shell started the tests in the background, which ignores Ctrl-C."""
+    """Keeps the user's own folder out of all tests.
+
+    Children can be interrupted also where a shell started the tests in the background, which ignores Ctrl-C.
+    """
+    os.environ["FATHOM_HOME"] = tempfile.mkdtemp()  # of what tests share; each test has its own
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

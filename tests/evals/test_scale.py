@@ -3,6 +3,7 @@
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,22 @@ from pipeline.line_plot import Panel, plot, short
 CHUNKS = 2 * DOCUMENT_CHUNKS
 
 
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The key of the collections that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("FATHOM_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def same_home(home: Path, fresh_surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FATHOM_HOME", str(home))
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
     folder = tmp_path_factory.mktemp("scale")
     write_questions(folder, CHUNKS, 5, 0)
     build_collection(folder, 0, CHUNKS, 0)
@@ -32,7 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def measured(tmp_path_factory: pytest.TempPathFactory, home: Path) -> dict[str, Any]:
     scratch = tmp_path_factory.mktemp("scratch")
     kept: list[str] = []
     settings = ScaleSettings(queries=5, rounds=1, added=DOCUMENT_CHUNKS)
