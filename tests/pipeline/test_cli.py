@@ -117,7 +117,7 @@ JSON_COMMANDS: dict[str, tuple[str, ...]] = {
     "ask": ("ask", QUESTION, *FAKE),
     "ask --explain": ("ask", QUESTION, "--explain", *FAKE),
     "doctor": ("doctor", *FAKE),
-    "models pull": ("models", "pull", "docs", "--no-measure"),
+    "models pull": ("models", "pull", "./docs", "--no-measure"),
 }
 
 

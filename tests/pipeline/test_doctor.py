@@ -116,3 +116,11 @@ def test_an_fp8_cache_that_would_be_vllms_own_is_a_warning(tmp_path: Path, head_
         found = _finding("model", Config(engine=EngineSettings(model=str(folder), kv_cache=cache)))
         assert found.health is expected
         assert ("heads of 80" in found.found) == (expected is Health.WARNING) == ("keeps 16 bits" in found.hint)
+
+
+def test_a_profile_that_came_with_a_model_is_shown_and_not_believed(tmp_path: Path) -> None:
+    profile = json.dumps({"schema_version": 1, "reliable": []})
+    write(tmp_path / "m", {"config.json": json.dumps(CONFIG), "fathom-profile.json": profile})
+    found = _finding("model", Config(engine=EngineSettings(model=str(tmp_path / "m"))))
+    assert "the fathom-profile.json that came with it is not believed" in found.found
+    assert "reliable_tokens" in found.hint
