@@ -78,9 +78,11 @@ class _Pages:
     def __init__(self) -> None:
         self.laid: list[LaidPage] = []
         self.tables: list[list[FoundTable]] = []
+        self.hidden: list[tuple[tuple[str, str], ...]] = []
         self.scanned: list[int] = []
         self.recognised: list[int] = []
         self.garbled: list[int] = []
+        self.layered: list[int] = []
         self.errors: dict[int, str] = {}
         self._characters = 0
 
@@ -95,6 +97,9 @@ class _Pages:
             self.scanned.append(number)
         if page.garbled:
             self.garbled.append(number)
+        if page.layered:
+            self.layered.append(number)
+        self.hidden.append(page.hidden)
         self._characters += sum(len(line.text) for line in page.lines)
         check_length(self._characters, limits)
         rows = rows_of(page.lines)
@@ -125,6 +130,10 @@ class _Pages:
             notes.append(f"{_pages(self.scanned)} scanned, not in the text: scanned pages need OCR (--ocr)")
         if self.recognised:
             notes.append(f"{_pages(self.recognised)} scanned, read by OCR")
+        if self.layered:
+            notes.append(
+                f"{_pages(self.layered)} pictures with unseen text over them, as OCR writes it: it may be wrong"
+            )
         if self.garbled:
             notes.append(f"{_pages(self.garbled)} in fonts without Unicode: the text may be garbled")
         for reason in sorted(set(self.errors.values())):
@@ -187,12 +196,15 @@ class _Hyphens:
 def _assemble(pages: _Pages, roles: Sequence[RowRoles], title: str, limits: LoadLimits) -> LoadedDocument:
     hyphens = _Hyphens(pages.laid)
     builder = DocumentBuilder(limits)
-    for number, (page, tables, role) in enumerate(zip(pages.laid, pages.tables, roles, strict=True), 1):
+    laid = zip(pages.laid, pages.tables, roles, pages.hidden, strict=True)
+    for number, (page, tables, role, hidden) in enumerate(laid, 1):
         writer = _PageWriter(page, role, hyphens)
         writer.write(tables)
         text = "".join(writer.parts).rstrip()
         start = builder.pages[-1].end if builder.pages else 0
         builder.page(number, text)
+        for reason, unseen in hidden:
+            builder.hide(reason, hyphens.join(unseen))
         builder.headings += [replace(heading, start=heading.start + start) for heading in writer.headings]
         builder.tables += [Table(t.start + start, min(t.end, len(text) + 1) + start, t.header) for t in writer.tables]
     builder.notes += pages.notes()

@@ -5,13 +5,14 @@ Lengths are points with y growing upwards, turned so that most of the page's tex
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_float, c_int, create_string_buffer
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .parts import clean_line
+from .pdf_hidden import hidden_characters
 from .pdf_values import is_value
 
 HYPHEN = "\ufffe"  # a hyphen at the end of a line, over which PDFium joins the word's halves
@@ -62,7 +63,8 @@ class Line:
 class PageText:
     """What was read of a page.
 
-    `scanned`: its text, if any, is in pictures; `recognised`: by OCR. `garbled`: fonts without Unicode.
+    `scanned`: its text, if any, is in pictures; `recognised`: by OCR. `garbled`: fonts without Unicode. `hidden` has
+    reason and text of what is not seen, in no line. `layered`: text lies unseen beneath pictures, as OCR puts it.
     """
 
     lines: tuple[Line, ...] = ()
@@ -70,6 +72,8 @@ class PageText:
     garbled: bool = False
     recognised: bool = False
     error: str = ""
+    hidden: tuple[tuple[str, str], ...] = ()
+    layered: bool = False
 
 
 class _Box(NamedTuple):
@@ -105,12 +109,17 @@ def read_page(source: Any, number: int, max_characters: int) -> PageText:
             if text_page.count_chars() > max_characters:
                 return PageText(error=f"more than {max_characters:,} characters")
             raw = text_page.get_text_range()
-            lines = _Reader(text_page, raw).lines()
+            reader = _Reader(text_page, raw)
+            unseen = hidden_characters(page, text_page, raw, reader.index_of)
+            lines = reader.without(unseen.reasons).lines()
         finally:
             text_page.close()
         visible = sum(map(len, raw.split()))
         scanned = visible < _SCAN_CHARACTERS and _is_picture(page)
-        return PageText(tuple(lines), scanned, _is_garbled(raw, visible))
+        hidden = tuple(unseen.texts(raw))
+        return PageText(
+            tuple(lines), scanned, _is_garbled(raw, visible), hidden=hidden, layered=unseen.beneath_pictures
+        )
     except pypdfium2.PdfiumError as error:
         return PageText(error=str(error))
     finally:
@@ -134,6 +143,16 @@ class _Reader:
         self._shifted = pdfium.FPDFText_GetCharIndexFromTextIndex if len(raw) != text_page.count_chars() else None
         self._turn: _Turn | None = None
         self._columns = False  # whether the page's longest lines run over a gutter
+
+    def index_of(self, place: int) -> int:
+        """PDFium's number of the character at a place of the text; -1 where it has none."""
+        return int(self._shifted(self._page, place)) if self._shifted else place
+
+    def without(self, places: Mapping[int, str]) -> "_Reader":
+        """The reader, with blanks for the characters at these places."""
+        if places:
+            self._raw = "".join(" " if place in places else sign for place, sign in enumerate(self._raw))
+        return self
 
     def lines(self) -> list[Line]:
         """The page's lines in PDFium's order; blank ones are left out."""
