@@ -1,6 +1,7 @@
 """A working folder full of traps: a module for every name that a process may import, and settings of libraries."""
 
 import pkgutil
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,13 @@ trap = trap_plugin
 SETTINGS = (".numba_config.yaml", "setup.cfg", "pyproject.toml", ".env", "pip.conf", "matplotlibrc", "conftest.py")
 # Read by name where this folder is the working one.
 ALLOWED = ("documents", "fathom.toml", ".fathom", "config.json", "model.safetensors", "tiny.gguf")
+
+
+# Files of a collection are opened by their names below its folder, which look as if they were in the working folder.
+_INDEX_FILE = re.compile(
+    r"\.gitignore|origin|write\.lock|segments|collection\.sqlite(-\w+)?|\d+-\d+-[0-9a-f]{8}|\w+\.npy|[\w-]+\.faiss|codes\.json"
+    r"|(origin|\.origin)[\w.]*|fathom-loader-\w+|file"
+)
 
 
 def module_names() -> set[str]:
@@ -68,4 +76,4 @@ def unexpected(seen: Path) -> list[str]:
     if not seen.exists():
         return []
     names = {line for line in seen.read_text(encoding="utf-8").splitlines() if line}
-    return sorted(name for name in names if not name.startswith(ALLOWED))
+    return sorted(name for name in names if not name.startswith(ALLOWED) and not _INDEX_FILE.fullmatch(name))

@@ -79,7 +79,9 @@ MISTAKES = {
     "one argument too many": Mistake(("search", "a", "b"), USAGE, "unexpected extra argument", "fathom search --help"),
     "an unknown model": Mistake((*ASK, "--model", "nonesuch"), ERROR, "there is no model 'nonesuch'", "hub id"),
     "a hub model not fetched": Mistake((*ASK, "--model", "no/such"), ERROR, "not been fetched", "fathom models pull"),
-    "a model folder without a model": Mistake((*ASK, "--model", "docs"), ERROR, "docs holds no model", "Hugging Face"),
+    "a model folder without a model": Mistake(
+        (*ASK, "--model", "./docs"), ERROR, "docs holds no model", "Hugging Face"
+    ),
     "a model to fetch": Mistake(("models", "pull", "nonesuch"), ERROR, "there is no model 'nonesuch'", "hub id"),
     "the default model not fetched": Mistake(ASK, ERROR, "has not been fetched yet", "fathom models pull"),
     "an address without scheme": Mistake(

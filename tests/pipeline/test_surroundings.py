@@ -16,8 +16,10 @@ print(json.dumps({"path": sys.path, "before": before, "variables": dict(os.envir
 
 
 def _settled(folder: Path, **variables: str) -> dict[str, object]:
+    surroundings = {**os.environ, **variables}
+    surroundings.pop("PYTHONSAFEPATH", None)  # a test before may have settled this process
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=folder, env={**os.environ, **variables}, capture_output=True, check=True
+        [sys.executable, "-c", PROGRAM], cwd=folder, env=surroundings, capture_output=True, check=True
     )
     found: dict[str, object] = json.loads(done.stdout)
     return found
