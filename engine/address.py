@@ -1,12 +1,14 @@
 """The address of a server: one meaning or none, and shown without what is secret in it."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 SCHEMES = ("http", "https")
 EXPECTED = "expected an address such as http://localhost:8000"
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_PLACE = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
+_WITHIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/[^\s'\"]*")  # one slash: how a path of it looks
 _PLAIN = re.compile(r"[!-~]+")  # without blanks, control characters and other scripts
 _PLAIN_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _SECRET = "***"
@@ -41,11 +43,14 @@ def parse_address(url: str) -> Address:
     userinfo, at, place = parts.netloc.rpartition("@")
     if "@" in userinfo or "@" in parts.path:
         raise ValueError(f"has more than one @; {EXPECTED}")
-    host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
-        raise ValueError(f"names no host; {EXPECTED}")
+    if at and userinfo in ("", ":"):
+        raise ValueError(f"names nobody before its @; {EXPECTED}")
     if parts.port == 0 or place.endswith(":"):  # one out of range or no number raises in `port`
         raise ValueError(f"has no valid port; {EXPECTED}")
+    if not (found := _PLACE.fullmatch(place)) or set(userinfo) & set("[]"):
+        raise ValueError(f"names no host; {EXPECTED}")
+    if found["six"]:
+        ipaddress.IPv6Address(found["six"])
     base = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
     if not at:
         return Address(base)
@@ -61,6 +66,18 @@ def redacted(url: str) -> str:
     user, colon, _ = userinfo.partition(":")
     credentials = f"{_hidden(user, bool(colon))}@" if at else ""
     return f"{scheme.rpartition('://')[2]}{divider}{credentials}{place}" + (f"?{_SECRET}" if query else "")
+
+
+def redacted_within(text: str) -> str:
+    """A text in which URLs may stand, those without what is secret in them."""
+    return _WITHIN.sub(lambda match: _redacted_path(match[0]), text)
+
+
+def _redacted_path(url: str) -> str:
+    scheme, _, rest = url.partition(":")
+    slashes = rest[: len(rest) - len(rest.lstrip("/"))]
+    shown = redacted(f"{scheme}://{rest.lstrip('/')}")
+    return shown.replace("://", f":{slashes}", 1)
 
 
 def _hidden(user: str, with_password: bool) -> str:

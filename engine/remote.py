@@ -76,7 +76,7 @@ class RemoteEngine:
         for card in cards:
             if card["id"] == model:
                 return dict(card)
-        names = ", ".join(card["id"] for card in cards[:_NAMED])
+        names = self._server.safe(", ".join(card["id"] for card in cards[:_NAMED]))
         raise EngineReplyError(f"{self._url} does not serve {model!r}", f"it serves: {names}")
 
     @property
@@ -158,10 +158,10 @@ class RemoteEngine:
             try:
                 event = decoded(data)
                 if not isinstance(event, dict):
-                    raise ValueError(f"no object: {data[:100]}")
+                    raise ValueError(f"no object: {data[:1000]}")
             except ValueError as error:
                 raise EngineReplyError(
-                    f"{self._url} sent something that is no JSON: {str(error)[:200]}", "ask again"
+                    f"{self._url} sent something that is no JSON: {self._server.safe(str(error))}", "ask again"
                 ) from error
             if event.get("error"):
                 raise self._server.refusal(200, data)

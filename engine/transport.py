@@ -1,5 +1,6 @@
 """HTTP to one server that nobody has to trust: a reply ends in time, and none takes more memory than it may."""
 
+import base64
 import json
 import math
 import os
@@ -48,6 +49,8 @@ class Transport:
         self._key = os.environ.get(API_KEY, "").strip() if send_key else ""
         if not (self._key.isascii() and self._key.isprintable()):
             raise EngineUnreachableError(f"{API_KEY} holds characters that no HTTP header carries", "set it anew")
+        self._secrets = _secrets(self._key, address)
+        self._named = address.user is not None
         self._client: httpx.Client = self._connected(address)
         self._late = threading.Event()
         self._sockets: list[Any] = []  # of connections that may be in use
@@ -186,18 +189,19 @@ class Transport:
         hint = "see the server's log"
         if status in (401, 403):
             hint = f"set {API_KEY}" if self._send_key else _KEY_KEPT
-        return EngineReplyError(f"{self.shown} answered {status}: {self._safe(text)}", hint)
+            hint = "check user and password in the address" if self._named else hint
+        return EngineReplyError(f"{self.shown} answered {status}: {self.safe(text)}", hint)
 
     def broken_off(self, reason: Exception | str) -> EngineReplyError:
         """A reply that began and cannot be used."""
         return EngineReplyError(
-            f"{self.shown} broke off in the middle of its answer: {self._safe(str(reason))}", "ask again"
+            f"{self.shown} broke off in the middle of its answer: {self.safe(str(reason))}", "ask again"
         )
 
     def unreachable(self, error: Exception) -> EngineUnreachableError:
         """No reply at all."""
         return EngineUnreachableError(
-            f"no engine answers at {self.shown}: {self._safe(str(error))}",
+            f"no engine answers at {self.shown}: {self.safe(str(error))}",
             "start one (vllm serve MODEL) or check the address given with --engine",
         )
 
@@ -209,10 +213,19 @@ class Transport:
             f"{self.shown} did not end its reply within {self._timeout_s:g} s", "raise [engine] timeout_s, or ask again"
         )
 
-    def _safe(self, text: str) -> str:
-        if self._key:
-            text = text.replace(self._key, "***")
+    def safe(self, text: str) -> str:
+        """What a server said, as it may be shown."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         return " ".join(_ODD.sub(" ", text).split())[:_SHOWN]
+
+
+def _secrets(key: str, address: Address) -> tuple[str, ...]:
+    """What goes out and must not come back in a message: the key, or a password as it is and as it is sent."""
+    if address.user is None:
+        return (key,) if key else ()
+    sent = base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
+    return tuple(text for text in (sent, address.password or address.user) if text)
 
 
 def decoded(text: str) -> Any:

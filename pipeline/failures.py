@@ -1,5 +1,6 @@
 """How a command fails: a clear line and the next step on stderr, with --json an object on stdout, an exit code."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from . import terminal
 from .errors import ConfigError, ExitCode, OutputError, PipelineError
 
 JSON_FLAG = "--json"
+_KEY_CHARACTERS = 4  # shorter ones hide nothing, and are in many words
 
 
 class Commands(TyperGroup):
@@ -58,11 +60,20 @@ def reported(json: bool) -> Iterator[None]:
 
 
 def _tell(kind: str, message: str, hint: str, json: bool) -> None:
-    message = " ".join(message.splitlines())
+    message, hint = _safe(" ".join(message.splitlines())), _safe(hint)
     terminal.note(f"fathom: {message}" + (f"\n  → {hint}" if hint else ""))
     if json:
         with suppress(OutputError):
             terminal.out_json({"error": {"kind": kind, "message": message, "hint": hint}})
+
+
+def _safe(text: str) -> str:
+    """The text without passwords in URLs and without the API key, wherever they were typed or came back."""
+    from engine.address import redacted_within
+    from engine.transport import API_KEY
+
+    key = os.environ.get(API_KEY, "").strip()
+    return redacted_within(text.replace(key, "***") if len(key) >= _KEY_CHARACTERS else text)
 
 
 def _tell_usage(error: typer.TyperException, json: bool) -> None:

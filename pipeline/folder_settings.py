@@ -11,12 +11,12 @@ import os
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from indexes.home import home_folder, write_private
+from indexes.home import home_folder, read_private, write_private
 
 from .errors import ConfigError
 
@@ -24,6 +24,9 @@ FILE = "fathom.toml"
 _MAX_BYTES = 2**16
 _MAX_DOTS = 100  # in one line: TOML's parser takes quadratic time and memory for the parts of a key
 _TRUSTED, _SHOWN = "trusted-settings.json", "shown-settings.json"
+_MAX_KNOWN_BYTES = 2**24
+_ROOT = 0
+IS_LINK, IS_FOREIGN = "is a link", "belongs to somebody else"
 
 Values = dict[str, Any]  # by "section.key"
 
@@ -67,19 +70,23 @@ VERDICTS = {
     "engine.gpu_memory_utilization": Untrusted.REFUSED,
     "engine.threads": Untrusted.REFUSED,
     "engine.temperature": Untrusted.FREE,
-    "engine.timeout_s": Untrusted.LOWER,
+    "engine.timeout_s": Untrusted.REFUSED,
 }
 NO_LIMIT_AT_0 = frozenset({"router.time_limit_s", "router.quota_gib"})
 
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """A `fathom.toml` as it was read: its path, the hash of its content, its sections, and whether it is trusted."""
+    """A `fathom.toml` as it was read: its path, the hash of its content, its sections, and whether it is trusted.
+
+    `unread` says why nothing of it was read, or is empty.
+    """
 
     path: Path
     sha256: str
-    sections: Mapping[str, Any]
+    sections: Mapping[str, Any] = field(repr=False)  # in which a URL may hold a password
     trusted: bool
+    unread: str = ""
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -88,20 +95,46 @@ def find_project_file(start: Path) -> Path | None:
     return next((folder / FILE for folder in (start, *start.parents) if _is_file(folder / FILE)), None)
 
 
-def read_folder_file(path: Path) -> FolderFile:
-    """The file as it is now. Raises ConfigError for one that cannot be read; its content is not in the message."""
-    content = read_bytes(path)
+def read_folder_file(path: Path, of_anyone: bool = False) -> FolderFile:
+    """The file as it is now; nothing of a link, nor of a file of somebody else that is not trusted, but `of_anyone`.
+
+    Raises ConfigError for one that cannot be read; its content is not in the message.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "correct or remove it") from error
+    if stat.S_ISLNK(status.st_mode):  # what it points to may be private, and an error would show parts of it
+        return FolderFile(path, "", {}, False, IS_LINK)
+    foreign = status.st_uid not in (os.geteuid(), _ROOT) and not of_anyone
+    if foreign and _key(path) not in _known(_TRUSTED):  # as in /tmp: not even its mistakes stop anybody
+        return FolderFile(path, "", {}, False, IS_FOREIGN)
+    content = read_bytes(path, follow=False)
     sha256 = hashlib.sha256(content).hexdigest()
     trusted = _known(_TRUSTED).get(_key(path)) == sha256
-    if path.is_symlink() and not trusted:  # what it points to may be private, and an error would show parts of it
-        return FolderFile(path, sha256, {}, False)
+    if foreign and not trusted:
+        return FolderFile(path, sha256, {}, False, IS_FOREIGN)
     return FolderFile(path, sha256, parse(path, content), trusted)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a settings file. Raises ConfigError for what is no regular file or is far too large."""
+def trusted_above(path: Path) -> FolderFile | None:
+    """The nearest `fathom.toml` above the folder of another one that is trusted as it is now."""
+    known = _known(_TRUSTED)
+    for folder in path.absolute().parent.parents:
+        if _key(folder / FILE) in known and _is_file(folder / FILE):
+            found = read_folder_file(folder / FILE)
+            if found.trusted:
+                return found
+    return None
+
+
+def read_bytes(path: Path, follow: bool = True) -> bytes:
+    """The content of a settings file, which may be a link only where `follow`.
+
+    Raises ConfigError for what is no regular file or is far too large.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file")
@@ -191,11 +224,16 @@ def _key(path: Path) -> str:
 
 
 def _known(name: str) -> dict[str, str]:
+    """Hashes by path. Raises ConfigError for a list of trusted files that is not the user's own or is damaged."""
+    path = home_folder() / name
     try:
-        found = json.loads((home_folder() / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+        found = json.loads(read_private(path, _MAX_KNOWN_BYTES) or b"{}")
+        return {str(key): str(value) for key, value in dict(found).items()}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        if name == _SHOWN:
+            return {}  # everything is shown once more
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+        raise ConfigError(f"{path} cannot be read: {reason}", "remove it, and trust again what you trust") from error
 
 
 def _remember(name: str, key: str, sha256: str) -> None:

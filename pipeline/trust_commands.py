@@ -55,11 +55,11 @@ def trust(
             terminal.out_json({"revoked": str(revoke)}) if json else terminal.out(f"no longer trusted: {revoke}")
             return
         found_offer = offer(path, Path.cwd())
-        if not json:
-            for line in _lines(found_offer):
-                terminal.out(line)
-        _confirm(yes)
-        accept(found_offer)
+        for line in _lines(found_offer):
+            terminal.note(line) if json else terminal.out(line)
+        if found_offer.file or found_offer.collection:
+            _confirm(yes)
+            accept(found_offer)
         if json:
             file, collection = found_offer.file, found_offer.collection
             terminal.out_json(
@@ -69,7 +69,7 @@ def trust(
                     "collection": None if collection is None else asdict(collection),
                 }
             )
-        else:
+        elif found_offer.file or found_offer.collection:
             terminal.out("trusted")
 
 
@@ -78,7 +78,8 @@ def _lines(found: "Offer") -> "Iterator[str]":
 
     if found.file:
         yield f"{printable(str(found.file.path))} sets:"
-        yield from (f"  {item.name} = {item.value}" for item in found.settings)
+        for item in found.settings:
+            yield f"  {item.name} = {item.value}" + (f" (now: {item.now})" if item.now else "")
         if not found.settings:
             yield "  nothing"
     if found.collection:
@@ -86,6 +87,8 @@ def _lines(found: "Offer") -> "Iterator[str]":
         yield f"{printable(said.folder)} belongs to {printable(said.owner)} and says of itself:"
         yield f"  {said.documents:,} documents, {said.chunks:,} chunks, {said.files:,} files"
         yield f"  embedding model {printable(said.embedding)}, which a search would load"
+    if not found.file and not found.collection:
+        yield "this collection is yours or trusted already"
 
 
 def _confirm(yes: bool) -> None:
@@ -96,5 +99,9 @@ def _confirm(yes: bool) -> None:
         return
     if not (sys.stdin and sys.stdin.isatty()):
         raise ConfigError("nobody is there to confirm", "look at what it says, then run it again with --yes")
-    if not typer.confirm("Trust it?", err=True):
+    from . import terminal
+
+    terminal.note("Trust it? [y/N]")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        terminal.note("fathom: not trusted; nothing was changed")
         raise typer.Exit(ExitCode.ERROR)

@@ -1,19 +1,23 @@
 """What `fathom trust` shows and accepts, and what is said of settings that nobody trusted."""
 
+import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.address import redacted
 from indexes.adopting import Claims, adopt, inspect
-from indexes.collection import FOLDER, find_collection
+from indexes.collection import FOLDER, Collection, find_collection
+from indexes.errors import CollectionForeignError
 from indexes.origin import revoke as revoke_collection
 from indexes.origin import trusted_places
+from indexes.schema import DATABASE
 from indexes.walking import printable
 
 from . import folder_settings
-from .config import Loaded, check_sections, flat
+from .config import Loaded, check_sections, flat, load, short
 from .errors import ConfigError
 from .folder_settings import FILE, FolderFile
 
@@ -22,15 +26,19 @@ _MOST_SHOWN = 120  # characters of a value
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of a file and its value, both safe to show."""
+    """A setting of a file, its value, and what holds `now` where that differs; all safe to show."""
 
     name: str
     value: str
+    now: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What may be trusted at a place: a settings file, a collection, or both; `settings` is what the file sets."""
+    """What may be trusted at a place: a settings file, a collection, or both; `settings` is what the file sets.
+
+    A collection that is the user's own or is trusted already is None.
+    """
 
     file: FolderFile | None
     settings: tuple[Setting, ...]
@@ -43,20 +51,30 @@ def notices(loaded: Loaded) -> Iterator[str]:
     if file is None or file.trusted:
         return
     path = printable(str(file.path))
-    if file.path.is_symlink():
-        yield f"fathom: {path} is a link and is not trusted, so it is not read; to accept it: fathom trust {path}"
+    if file.unread:
+        yield f"fathom: {path} {file.unread} and is not trusted, so it is not read\n  → {next_step(file)}"
         return
     if loaded.left_out:
         names = ", ".join(printable(name) for name in loaded.left_out)
-        yield f"fathom: {path} is not trusted: {names} left out\n  → to see and accept it: fathom trust {path}"
+        yield f"fathom: {path} is not trusted: {names} left out\n  → {next_step(file)}"
     if loaded.kept and folder_settings.first_sight(file):
         some = ", ".join(f"{item.name} = {item.value}" for item in shown(loaded.kept))
         yield f"fathom: {path} sets {some} (said once)"
 
 
-def shown(values: Any) -> tuple[Setting, ...]:
+def next_step(file: FolderFile) -> str:
+    """How to trust a file. What names the file is its sender's, so a shell gets it in quotes."""
+    if file.unread == folder_settings.IS_LINK:
+        return "put the file itself in its place to trust it, or remove the link"
+    return f"to see and accept it: fathom trust {shlex.quote(printable(str(file.path)))}"
+
+
+def shown(values: Any, now: Any = None) -> tuple[Setting, ...]:
     """Settings by "section.key" as they may be shown: printable, short, URLs without passwords."""
-    return tuple(Setting(printable(name), _value(name, value)) for name, value in values.items())
+    return tuple(
+        Setting(printable(name), _value(name, value), "" if now is None or now[name] == value else _now(name, now))
+        for name, value in values.items()
+    )
 
 
 def offer(place: Path | None, start: Path) -> Offer:
@@ -67,8 +85,8 @@ def offer(place: Path | None, start: Path) -> Offer:
         where = printable(str(place or start))
         raise ConfigError(f"there is neither a {FILE} nor a collection at {where}", "name one: fathom trust PATH")
     file = _whole(toml) if toml else None
-    settings = shown(flat(file.sections)) if file else ()
-    return Offer(file, settings, inspect(collection) if collection else None)
+    settings = shown(flat(file.sections), flat(load(file.path.parent).config.model_dump())) if file else ()
+    return Offer(file, settings, _foreign(collection) if collection else None)
 
 
 def accept(found: Offer) -> None:
@@ -97,28 +115,41 @@ def _places(place: Path | None, start: Path) -> tuple[Path | None, Path | None]:
     if place is None:
         return folder_settings.find_project_file(start), find_collection(start)
     if place.is_dir():
-        folder = place if place.absolute().name == FOLDER else place / FOLDER
         toml = place / FILE
-        return (toml if toml.exists() else None), (folder if folder.is_dir() else None)
+        folders = [folder for folder in (place, place / FOLDER) if (folder / DATABASE).exists()]
+        return (toml if toml.exists() else None), (folders[0] if folders else None)
     if not place.exists():
         raise ConfigError(f"{printable(str(place))} does not exist", "check the spelling")
     return place, None
 
 
+def _foreign(folder: Path) -> Claims | None:
+    """What a collection of somebody else says. None for one of the user's own and for one that is trusted: accepting
+    these would only have all their files read anew."""
+    try:
+        with closing(Collection.open(folder)):
+            return None
+    except CollectionForeignError:
+        return inspect(folder)
+
+
 def _whole(path: Path) -> FolderFile:
-    """The file with its content, a link's too: its user asked to see it. Raises ConfigError, for mistakes in it too."""
+    """The file with its content, somebody else's too. Raises ConfigError, for a link and for mistakes in it too."""
     if path.name != FILE:
         raise ConfigError(f"{printable(str(path))} is no {FILE}", f"name a {FILE}, or a folder with a collection")
-    file = folder_settings.read_folder_file(path)
-    if path.is_symlink() and not file.trusted:
-        raise ConfigError(
-            f"{printable(str(path))} is a link", "put the file itself in its place to trust it, or remove the link"
-        )
+    file = folder_settings.read_folder_file(path.absolute(), of_anyone=True)
+    if file.unread:
+        raise ConfigError(f"{printable(str(path))} {file.unread}", next_step(file))
     check_sections(path, file.sections)
     return file
 
 
 def _value(name: str, value: Any) -> str:
-    text = redacted(str(value)) if name == "engine.url" else repr(value)
-    text = printable(text)
-    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
+    if name == "engine.url":
+        text = printable(redacted(str(value)))
+        return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
+    return printable(short(value, _MOST_SHOWN))
+
+
+def _now(name: str, now: Any) -> str:
+    return "not set" if now[name] is None else _value(name, now[name])

@@ -29,6 +29,7 @@ class Reply:
     body: bytes | Iterable[bytes] | None
     status: int = 200
     whole: bool = True
+    location: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ def serving(routes: Routes) -> Iterator[Server]:
                 self.close_connection = True
                 return
             self.send_response(reply.status)
+            if reply.location:
+                self.send_header("Location", reply.location)
             if isinstance(reply.body, bytes):
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.address import Address, parse_address, redacted
+from engine.address import Address, parse_address, redacted, redacted_within
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,13 @@ def test_a_url_is_taken_apart_and_shown_without_its_secret(url: str, address: Ad
         "http://h\u202e",
         "http://ｈ.example",
         "http://-h",
+        "http://[::1]x:80",
+        "http://x[::1]",
+        "http://[::1]@h",
+        "http://[v1.a]",
+        "http://[1.2.3.4]",
+        "http://@h",
+        "http://:@h",
         "http://.invalid",
         "//h",
         "javascript://h",
@@ -62,3 +69,17 @@ def test_no_password_is_shown_whatever_it_is(password: str) -> None:
     marked = f"QQ{password}QQ"
     assert marked not in redacted(f"http://user:{marked}@host/path")
     assert marked not in redacted(f"http://host/path?key={marked}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("got (http://u:secret@h)", "got (http://u:***@h)"),
+        ("two: https://secret@h/v1 'http://h?k=secret'", "two: https://***@h/v1 'http://h?***'"),
+        ("a path: http:/u:secret@h is missing", "a path: http:/u:***@h is missing"),
+        ("http://u:***@h:80 answered; mail a@b.c: why?", "http://u:***@h:80 answered; mail a@b.c: why?"),
+        ("C:/Users/a, 12:30/13:45, fake://", "C:/Users/a, 12:30/13:45, fake://"),
+    ],
+)
+def test_urls_in_a_text_are_shown_without_their_secrets(text: str, shown: str) -> None:
+    assert redacted_within(text) == shown
