@@ -14,7 +14,8 @@ from engine.remote import RemoteEngine
 from engine.transport import MAX_BODY_BYTES, decoded
 from evals.bench.hostile.servers import Reply, Server, events, said, whole
 
-SECONDS = 1.0
+SECONDS = 1.0  # for replies that never end
+PLENTY = 60.0  # for those that do, on a busy machine
 BLOCK = b"a" * 2**20
 BOMB = gzip.compress(bytes(2**28), 1)
 PACKED = "Content-Encoding: gzip\r\n"
@@ -35,11 +36,11 @@ def _endless(first: bytes, piece: bytes = BLOCK) -> Iterator[bytes]:
         yield piece
 
 
-def _answer(complete: Reply) -> Completion:
+def _answer(complete: Reply, seconds: float = PLENTY) -> Completion:
     """The end of a question to a server that completes so."""
     server = Server(complete)
     try:
-        engine = RemoteEngine(f"http://{server.address}", timeout_s=SECONDS)
+        engine = RemoteEngine(f"http://{server.address}", timeout_s=seconds)
         deltas = list(engine.stream(QUESTION, Sampling(max_tokens=50)))
         engine.close()
     finally:
@@ -76,11 +77,11 @@ def test_a_reply_that_is_none_ends_in_time_in_one_line_and_in_little_memory(name
     started = time.monotonic()
     tracemalloc.start()
     with pytest.raises(EngineError) as caught:
-        _answer(BAD[name])
+        _answer(BAD[name], SECONDS if "drips" in name else PLENTY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * MAX_BODY_BYTES
-    assert time.monotonic() - started < 30 * SECONDS  # a hang, not a slow machine
+    assert time.monotonic() - started < 50 * SECONDS  # a hang, not a slow machine
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 600
     assert caught.value.hint
@@ -89,7 +90,7 @@ def test_a_reply_that_is_none_ends_in_time_in_one_line_and_in_little_memory(name
 @pytest.mark.parametrize("name", ["drips events", "drips comments", "drips an error"])
 def test_a_reply_that_drips_names_the_limit(name: str) -> None:
     with pytest.raises(EngineReplyError, match="did not end its reply within 1 s") as caught:
-        _answer(BAD[name])
+        _answer(BAD[name], SECONDS)
     assert "timeout_s" in caught.value.hint
 
 
@@ -130,7 +131,7 @@ def test_what_a_server_says_of_an_error_drives_no_terminal() -> None:
 def test_a_list_of_models_that_is_none_is_an_error(models: object) -> None:
     server = Server(lambda _: events(), lambda _: whole(json.dumps(models).encode()))
     with pytest.raises(EngineReplyError, match="serves no model"):
-        RemoteEngine(f"http://{server.address}", timeout_s=SECONDS)
+        RemoteEngine(f"http://{server.address}", timeout_s=PLENTY)
     server.close()
 
 
@@ -140,9 +141,9 @@ def test_a_length_that_cannot_be_is_no_length(length: str) -> None:
     server = Server(lambda _: events(), lambda _: whole(body))
     if length == "1e999":
         with pytest.raises(EngineReplyError, match="no OpenAI-compatible server"):
-            RemoteEngine(f"http://{server.address}", timeout_s=SECONDS)
+            RemoteEngine(f"http://{server.address}", timeout_s=PLENTY)
     else:
-        assert RemoteEngine(f"http://{server.address}", timeout_s=SECONDS).info.max_model_tokens == 8192
+        assert RemoteEngine(f"http://{server.address}", timeout_s=PLENTY).info.max_model_tokens == 8192
     server.close()
 
 
