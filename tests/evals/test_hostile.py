@@ -10,6 +10,12 @@ from evals.bench.hostile.case import Case, play
 from evals.bench.hostile.folders import document
 from evals.bench.hostile.variants import variants
 
+HONEST = (
+    "control: an honest room",
+    "control: an honest server",
+    "control: white on black.pdf",
+    "control: unhidden.docx",
+)
 KINDS = ("folder", "database", "model", "server", "document")
 
 
@@ -70,9 +76,7 @@ def test_a_called_port_is_found() -> None:
     assert "leaked: a secret is in the port" in found  # the key goes to the engine that the user names
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in variants() if "control" in case.name and case.kind != "model"], ids=str
-)
+@pytest.mark.parametrize("case", [case for case in variants() if case.name in HONEST], ids=lambda case: case.name)
 def test_what_is_honest_works(case: Case) -> None:
     assert play(case).harm == ()
 
