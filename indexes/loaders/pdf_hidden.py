@@ -16,7 +16,19 @@ from typing import Any
 
 from .hidden import COVERED, INVISIBLE, LAYER, OFF_PAGE, SAME_COLOUR, TINY, WHITE
 from .parts import clean_line
-from .pdf_objects import FAINT, LOW_POINTS, TEXT, Area, Box, Colour, Drawing, PageObjects, TextObject, address_of
+from .pdf_objects import (
+    FAINT,
+    LOW_POINTS,
+    TEXT,
+    Area,
+    Box,
+    Colour,
+    Drawing,
+    PageObjects,
+    TextObject,
+    address_of,
+    page_box,
+)
 
 _WHITE = 240  # of each of red, green and blue, from which a colour is white on white
 _ALIKE = 16  # between two colours, up to which nobody tells them apart
@@ -87,7 +99,7 @@ def _suspicious(page: Any, text_page: Any, indices: list[int]) -> bool:
     """Whether any of these characters looks as if it were not seen."""
     import pypdfium2.raw as pdfium
 
-    crop = Box(*page.get_bbox())
+    crop = page_box(page)
     box, colour = pdfium.FS_RECTF(), [c_uint() for _ in range(4)]
     box_ref, colour_refs = byref(box), [byref(part) for part in colour]
     place, paint, item_of = pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetFillColor, pdfium.FPDFText_GetTextObject

@@ -16,6 +16,7 @@ _MAX_AREAS = 2_000  # of one page
 _THIN_POINTS = 3.0  # a rule covers no text
 _COVER = 0.9  # of a text's box that an area must cover
 _CONTRAST = 24  # of 255, between the lightest and darkest point around a text that can be read
+_LEAST_POINTS, _ANYWHERE = 36.0, 1e9  # of a page's longer side, and of one whose boxes say nothing
 _LONGEST = 2_000  # pixels of a drawing's side
 
 Colour = tuple[int, int, int]
@@ -61,6 +62,15 @@ class TextObject:
     doubtful: bool  # on a layer, or inside a clipping path that does not hold it
 
 
+def page_box(page: Any) -> Box:
+    """What may be seen of a page, as a square: a turned page's text lies in it by either of its sides."""
+    left, bottom, right, top = page.get_bbox()
+    low, high = min(left, bottom), max(right, top)
+    if high - low < _LEAST_POINTS:  # no page; what draws it takes another size
+        return Box(-_ANYWHERE, -_ANYWHERE, _ANYWHERE, _ANYWHERE)
+    return Box(low, low, high, high)
+
+
 class PageObjects:
     """All objects of a page in the order of drawing, those of forms in the place of the form."""
 
@@ -70,7 +80,7 @@ class PageObjects:
         self._pdfium = pdfium
         self.texts: list[TextObject] = []
         self.areas: list[Area] = []
-        self.crop = Box(*page.get_bbox())
+        self.crop = page_box(page)
         self._layers: set[int] = set()
         self._place = 0
         self._edges = [c_float() for _ in range(4)]

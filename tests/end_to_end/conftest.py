@@ -1,5 +1,6 @@
 """The sample data room, indexed once by the command line with the real embedding model."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,10 +18,17 @@ Fathom = Callable[..., subprocess.CompletedProcess[str]]
 def fathom(tmp_path_factory: pytest.TempPathFactory) -> Fathom:
     """Runs the command in a process of its own, in an empty folder."""
     folder = tmp_path_factory.mktemp("user")
+    home = str(folder / ".home")  # one for all tests: the key in it is what tells their collection
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=600
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env={**os.environ, "FATHOM_HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
         )
 
     return run
