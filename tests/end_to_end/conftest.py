@@ -15,16 +15,27 @@ Fathom = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def fathom(tmp_path_factory: pytest.TempPathFactory) -> Fathom:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of the user's own for all tests: the key in it is what tells their collection."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def at_home(home: Path, fresh_surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests themselves open the collection too."""
+    monkeypatch.setenv("FATHOM_HOME", str(home))
+
+
+@pytest.fixture(scope="session")
+def fathom(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Fathom:
     """Runs the command in a process of its own, in an empty folder."""
     folder = tmp_path_factory.mktemp("user")
-    home = str(folder / ".home")  # one for all tests: the key in it is what tells their collection
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *arguments],
             cwd=folder,
-            env={**os.environ, "FATHOM_HOME": home},
+            env={**os.environ, "FATHOM_HOME": str(home)},
             capture_output=True,
             text=True,
             check=False,
