@@ -17,6 +17,7 @@ from .surroundings import elsewhere
 # take 1.6 times as long, bfloat16 on AVX-512 without tiles over 30 times).
 _BFLOAT16_FLAGS = frozenset({"amx_bf16"})
 _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni"})
+_ISA_WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})  # values of ONEDNN_MAX_CPU_ISA
 # What decides which code OpenVINO prepares; a model prepared for other flags is not run here.
 _CODE_FLAGS = (
     _BFLOAT16_FLAGS
@@ -48,6 +49,11 @@ def fast_precisions(flags: frozenset[str]) -> tuple[Precision, ...]:
     if flags & _BFLOAT16_FLAGS:
         return (Precision.BFLOAT16, Precision.FLOAT32)
     return (Precision.INT8, Precision.FLOAT32) if flags & _INT8_FLAGS else (Precision.FLOAT32,)
+
+
+def sums_saturate(flags: frozenset[str]) -> bool:
+    """Whether the processor adds pairs of eight-bit products in sixteen bits, which overflow for full-range weights."""
+    return not flags & _INT8_FLAGS or os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _ISA_WITHOUT_VNNI
 
 
 def threads() -> int:

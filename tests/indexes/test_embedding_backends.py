@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from indexes.encoders import cache
+from indexes.encoders.processor import cpu_flags, sums_saturate
 from indexes.encoders.sentence import Choice, SentenceEncoder
 from indexes.errors import EncoderError
 from tests.indexes.models import MAX_TOKENS, POOLINGS, sentence_model
@@ -27,8 +28,10 @@ TEXTS = [
     "fire " * 60,
 ]
 PROMPTS = {"query": "query: ", "passage": "passage: "}
-# Least cosine to sentence-transformers. Random weights of 32 channels are rounded more coarsely than trained ones.
-LEAST = {Choice.OPENVINO_FLOAT32: 0.999, Choice.OPENVINO_INT8: 0.97, Choice.AUTO: 0.97, Choice.TORCH: 0.9999}
+# Least cosine to sentence-transformers. Random weights of 32 channels are rounded more coarsely than trained ones, and
+# twice as coarsely where products of full-range weights would overflow.
+ROUNDED = 0.94 if sums_saturate(cpu_flags()) else 0.97
+LEAST = {Choice.OPENVINO_FLOAT32: 0.999, Choice.OPENVINO_INT8: ROUNDED, Choice.AUTO: ROUNDED, Choice.TORCH: 0.9999}
 
 Models = Callable[..., Path]
 

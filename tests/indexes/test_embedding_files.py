@@ -8,7 +8,7 @@ import pytest
 
 from indexes.encoders.base import Role
 from indexes.encoders.files import ModelFolder, fetch_model, locate
-from indexes.encoders.processor import Precision, fast_precisions, machine_code, threads
+from indexes.encoders.processor import Precision, fast_precisions, machine_code, sums_saturate, threads
 from indexes.errors import EncoderError
 
 SETTINGS = "config_sentence_transformers.json"
@@ -134,6 +134,23 @@ def test_a_hub_model_is_not_fetched_where_the_user_is_offline(monkeypatch: pytes
 def test_a_processor_gets_the_precision_that_it_is_fast_in(flags: set[str], first: Precision) -> None:
     precisions = fast_precisions(frozenset(flags))
     assert (precisions[0], precisions[-1]) == (first, Precision.FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "expected"),
+    [
+        ({"avx2", "avx_vnni"}, "", False),
+        ({"avx2", "avx512_vnni"}, "AVX512_CORE_VNNI", False),
+        ({"avx2", "avx512_vnni"}, "avx2", True),
+        ({"avx2", "fma"}, "", True),
+        (set(), "", True),
+    ],
+)
+def test_sums_saturate_without_vnni(
+    flags: set[str], limit: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert sums_saturate(frozenset(flags)) == expected
 
 
 def test_threads_are_those_asked_for_or_the_cores_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
