@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 # Of common templates, for engines that do not tell theirs. What ordinary text may hold is left out, though some
 # tokenizer has it: `<mask>`, `<filename>`, `[MASK]`. Every repetition is bounded, so that searching stays linear.
@@ -22,8 +23,12 @@ _FAMILIES = (
     r"\]~!?b[\[\]]|\[e~\[|\]<\]|\[>\[",  # MiniMax
     r">>(?:TITLE|ABSTRACT|INTRODUCTION|SUMMARY|COMMENT|ANSWER|QUESTION|DOMAIN|PREFIX|SUFFIX|MIDDLE)<<",  # Falcon
 )
-_COMMON = re.compile("|".join(_FAMILIES))
 _MARKS = re.compile(r"[<>\[\]|｜]")
+
+
+@cache
+def _common() -> re.Pattern[str]:
+    return re.compile("|".join(_FAMILIES))
 
 
 def defuse(text: str, control_tokens: Iterable[str] | None = None) -> str:
@@ -32,7 +37,7 @@ def defuse(text: str, control_tokens: Iterable[str] | None = None) -> str:
     Without `control_tokens` the usual ones of common templates are taken; those of a single character are left.
     """
     if control_tokens is None:
-        pattern = _COMMON
+        pattern = _common()
     else:
         words = sorted({token.strip() for token in control_tokens if len(token.strip()) > 1})
         if not words:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from .adopting import adopt, inspect
 from .checking import Damage, check
 from .compaction import Compaction
 from .database import broken
@@ -49,9 +48,6 @@ class Collection:
     def open(cls, folder: Path, encoder_for: Callable[[str], Encoder | None] = make_encoder) -> "Collection":
         """The collection in a folder, which this user made or trusts. Raises CollectionError and its kinds."""
         return cls(Store.open(folder), encoder_for)
-
-    inspect = staticmethod(inspect)
-    adopt = staticmethod(adopt)
 
     @classmethod
     def open_or_create(

@@ -59,11 +59,13 @@ def loaded_settings(flags: dict[str, Any]) -> "Loaded":
     """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a command."""
     from . import terminal
     from .config import load
-    from .trusting import notices
 
     loaded = load(Path.cwd(), flags)
-    for line in notices(loaded):
-        terminal.note_once(line)
+    if loaded.file is not None:
+        from .trusting import notices
+
+        for line in notices(loaded):
+            terminal.note_once(line)
     return loaded
 
 

@@ -11,7 +11,6 @@ from ..errors import LoadError
 from ..sources import check_regular
 from . import sniffing
 from .hidden import none_seen, with_hidden_notes
-from .invisible import without_invisible
 from .limits import LoadLimits
 from .parts import check_length
 
@@ -128,6 +127,8 @@ def read(path: Path, limits: LoadLimits) -> LoadedDocument:
             f"is {size / 2**20:.0f} MiB, over the limit of {limits.max_file_mib} MiB; split it or raise --max-file-mib"
         )
     kind = sniff(path)
+    from .invisible import without_invisible  # its patterns take milliseconds, and a search has no use for them
+
     try:
         document = _storable(without_invisible(_loader(kind)(path, limits)))
     except LoadError:

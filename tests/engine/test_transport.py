@@ -5,6 +5,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -40,9 +41,8 @@ def _answer(complete: Reply, seconds: float = PLENTY) -> Completion:
     """The end of a question to a server that completes so."""
     server = Server(complete)
     try:
-        engine = RemoteEngine(f"http://{server.address}", timeout_s=seconds)
-        deltas = list(engine.stream(QUESTION, Sampling(max_tokens=50)))
-        engine.close()
+        with closing(RemoteEngine(f"http://{server.address}", timeout_s=seconds)) as engine:
+            deltas = list(engine.stream(QUESTION, Sampling(max_tokens=50)))
     finally:
         server.close()
     assert deltas[-1].completion is not None
@@ -89,8 +89,8 @@ def test_a_reply_that_is_none_ends_in_time_in_one_line_and_in_little_memory(name
 
 @pytest.mark.parametrize("name", ["drips events", "drips comments", "drips an error"])
 def test_a_reply_that_drips_names_the_limit(name: str) -> None:
-    with pytest.raises(EngineReplyError, match="did not end its reply within 1 s") as caught:
-        _answer(BAD[name], SECONDS)
+    with pytest.raises(EngineReplyError, match="did not end its reply within 4 s") as caught:
+        _answer(BAD[name], 4 * SECONDS)  # its head must come in time on a busy machine
     assert "timeout_s" in caught.value.hint
 
 
@@ -143,7 +143,8 @@ def test_a_length_that_cannot_be_is_no_length(length: str) -> None:
         with pytest.raises(EngineReplyError, match="no OpenAI-compatible server"):
             RemoteEngine(f"http://{server.address}", timeout_s=PLENTY)
     else:
-        assert RemoteEngine(f"http://{server.address}", timeout_s=PLENTY).info.max_model_tokens == 8192
+        with closing(RemoteEngine(f"http://{server.address}", timeout_s=PLENTY)) as engine:
+            assert engine.info.max_model_tokens == 8192
     server.close()
 
 

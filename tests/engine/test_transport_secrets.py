@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -37,8 +38,11 @@ def test_what_a_server_sends_back_hides_key_and_password(
     monkeypatch.setenv(API_KEY, "sk-kumquat-of-mine")
     with serving(openai(**{route: lambda request: answer(_seen(request))(request)})) as server:
         url = server.url.replace("://", f"://{userinfo}")
-        with pytest.raises(EngineError) as caught:
-            complete(RemoteEngine(url, "nonesuch" if route == "models" else None), QUESTION, Sampling())
+        with (
+            pytest.raises(EngineError) as caught,
+            closing(RemoteEngine(url, "nonesuch" if route == "models" else None)) as engine,
+        ):
+            complete(engine, QUESTION, Sampling())
         sent = {request.authorization for request in server.requests}
     assert sent == {f"Basic {SENT}" if userinfo else "Bearer sk-kumquat-of-mine"}
     said = str(caught.value) + caught.value.hint

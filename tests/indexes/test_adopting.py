@@ -66,7 +66,7 @@ def test_it_says_what_it_holds_before_and_when_it_is_accepted(received: Path) ->
     assert (received / ORIGIN).read_bytes() == before
     with pytest.raises(CollectionForeignError):
         Collection.open(received)
-    assert Collection.adopt(received) == expected
+    assert adopt(received) == expected
     with closing(Collection.open(received)) as collection:
         assert collection.trusted
         assert {hit.document.name for hit in collection.search("cells").hits} == set(FILES)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from indexes.adopting import adopt
 from indexes.collection import Collection
 from indexes.schema import DATABASE, SCHEMA
 from pipeline.errors import ExitCode
@@ -51,7 +52,7 @@ def test_the_doctor_shows_it(room: Path) -> None:
     (found,) = [finding for finding in findings if finding["name"] == "collection"]
     assert (found["health"], "not made here by you" in found["found"]) == ("problem", True)
     assert "--rebuild" in found["hint"]
-    Collection.adopt(room / ".fathom")
+    adopt(room / ".fathom")
     findings = json.loads(run("doctor", "--json", "--engine", "fake://").stdout)["findings"]
     (found,) = [finding for finding in findings if finding["name"] == "collection"]
     assert (found["health"], "made elsewhere and trusted by name" in found["found"]) == ("ok", True)
