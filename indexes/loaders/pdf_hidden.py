@@ -1,9 +1,9 @@
 """Text of a PDF page that its reader does not see: not painted, white, tiny, outside, covered, on a hidden layer.
 
-Every page is probed at some of its words. A page where a probe looks hidden, and a page of few objects that are not all
-plain text, is looked at object by object: what is drawn below and above each text decides. What a clipping path or
-a layer hides is looked for in a drawing of the page. A page of a filing has thousands of objects, each of which costs
-microseconds, so what is covered or clipped on a page of more than _FEW_OBJECTS is not found.
+A page of few objects is looked at object by object: what is drawn below and above each text decides. What a clipping
+path or a layer hides is looked for in a drawing of the page. A page of a filing has thousands of objects, each of which
+costs microseconds, so a page of more than _FEW_OBJECTS is probed at some of its words, and looked at object by object
+where a probe looks hidden: what is covered or clipped on such a page is not found.
 """
 
 import re
@@ -19,7 +19,6 @@ from .parts import clean_line
 from .pdf_objects import (
     FAINT,
     LOW_POINTS,
-    TEXT,
     Area,
     Box,
     Colour,
@@ -27,14 +26,15 @@ from .pdf_objects import (
     PageObjects,
     TextObject,
     address_of,
+    is_on_layer,
     page_box,
 )
 
 _WHITE = 240  # of each of red, green and blue, from which a colour is white on white
 _ALIKE = 16  # between two colours, up to which nobody tells them apart
 _FEW_OBJECTS = 150  # of a page that is looked at object by object wherever it has areas
-_EACH = 4  # words between two probes
-_WORD = re.compile(r"\S+")
+_EACH = 48  # characters of a line from one probe to the next
+_PROBE = re.compile(rf"\S[^\r\n]{{0,{_EACH - 1}}}")
 _BAND, _MAX_BANDS = 16.0, 2_000  # points, and of one area
 _INVISIBLE_MODES = (3, 7)
 
@@ -67,9 +67,9 @@ def hidden_characters(page: Any, text_page: Any, raw: str, index_of: Callable[[i
     """Which of a page's characters its reader does not see; `index_of` gives PDFium's number of a place in `raw`."""
     import pypdfium2.raw as pdfium
 
-    places = _probes(raw)
-    few = pdfium.FPDFPage_CountObjects(page.raw) <= _FEW_OBJECTS
-    if not (few and _has_areas(page)) and not _suspicious(page, text_page, [index_of(place) for place in places]):
+    if pdfium.FPDFPage_CountObjects(page.raw) > _FEW_OBJECTS and not _suspicious(
+        page, text_page, [index_of(place) for place in _probes(raw)]
+    ):
         return HiddenCharacters({}, False)
     hidden = hidden_objects(page)
     found: dict[int, str] = {}
@@ -87,12 +87,8 @@ def hidden_characters(page: Any, text_page: Any, raw: str, index_of: Callable[[i
 
 
 def _probes(raw: str) -> list[int]:
-    """Places of the first word of each line and of every fourth word."""
-    return [
-        match.start()
-        for number, match in enumerate(_WORD.finditer(raw))
-        if number % _EACH == 0 or match.start() == 0 or raw[match.start() - 1] in "\r\n"
-    ]
+    """Places of the first character of each line, and of one in every _EACH after it."""
+    return [match.start() for match in _PROBE.finditer(raw)]
 
 
 def _suspicious(page: Any, text_page: Any, indices: list[int]) -> bool:
@@ -103,8 +99,7 @@ def _suspicious(page: Any, text_page: Any, indices: list[int]) -> bool:
     box, colour = pdfium.FS_RECTF(), [c_uint() for _ in range(4)]
     box_ref, colour_refs = byref(box), [byref(part) for part in colour]
     place, paint, item_of = pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetFillColor, pdfium.FPDFText_GetTextObject
-    mode_of, marks_of, handle = pdfium.FPDFTextObj_GetTextRenderMode, pdfium.FPDFPageObj_CountMarks, text_page.raw
-    layered = 0
+    mode_of, handle = pdfium.FPDFTextObj_GetTextRenderMode, text_page.raw
     for index in indices:
         if index < 0 or not place(handle, index, box_ref):
             continue
@@ -117,25 +112,9 @@ def _suspicious(page: Any, text_page: Any, indices: list[int]) -> bool:
             if alpha < FAINT or min(red, green, blue) >= _WHITE:
                 return True
         item = item_of(handle, index)
-        if item and mode_of(item) in _INVISIBLE_MODES:
+        if item and (mode_of(item) in _INVISIBLE_MODES or is_on_layer(item)):
             return True
-        layered += bool(item) and marks_of(item) > 0
-    return bool(layered) and _has_layers(page)
-
-
-def _has_layers(page: Any) -> bool:
-    """Whether any of the page's first objects is marked as part of an optional layer."""
-    return any(text.doubtful for text in PageObjects(page, _FEW_OBJECTS).texts)
-
-
-def _has_areas(page: Any) -> bool:
-    """Whether a page has anything but plain text: areas, pictures, forms, clipped or marked text."""
-    import pypdfium2.raw as pdfium
-
-    handle, get, kind_of = page.raw, pdfium.FPDFPage_GetObject, pdfium.FPDFPageObj_GetType
-    return any(kind_of(get(handle, index)) != TEXT for index in range(pdfium.FPDFPage_CountObjects(handle))) or any(
-        text.doubtful for text in PageObjects(page).texts
-    )
+    return False
 
 
 def hidden_objects(page: Any) -> HiddenObjects:

@@ -12,6 +12,7 @@ _PATH, _IMAGE, _SHADING, _FORM = 2, 3, 4, 5
 _TINY_POINTS = 1.0  # letters of this size or less cannot be read
 _MAX_DEPTH = 6  # of forms inside forms
 _MAX_OBJECTS = 50_000  # of one page
+_MAX_MARKS = 16  # of one object
 _MAX_AREAS = 2_000  # of one page
 _THIN_POINTS = 3.0  # a rule covers no text
 _COVER = 0.9  # of a text's box that an area must cover
@@ -74,7 +75,7 @@ def page_box(page: Any) -> Box:
 class PageObjects:
     """All objects of a page in the order of drawing, those of forms in the place of the form."""
 
-    def __init__(self, page: Any, most: int = _MAX_OBJECTS) -> None:
+    def __init__(self, page: Any) -> None:
         import pypdfium2.raw as pdfium
 
         self._pdfium = pdfium
@@ -88,7 +89,7 @@ class PageObjects:
         self._colour = [c_uint() for _ in range(4)]
         self._colour_refs = [byref(part) for part in self._colour]
         handle = page.raw
-        count = min(pdfium.FPDFPage_CountObjects(handle), most)
+        count = min(pdfium.FPDFPage_CountObjects(handle), _MAX_OBJECTS)
         get = pdfium.FPDFPage_GetObject
         self._take((get(handle, index) for index in range(count)), (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0)
 
@@ -119,7 +120,7 @@ class PageObjects:
         mode = pdfium.FPDFTextObj_GetTextRenderMode(item)
         colour, alpha = self._fill_colour(item)
         address = address_of(item)
-        layered = pdfium.FPDFPageObj_CountMarks(item) > 0 and self._on_layer(item)
+        layered = is_on_layer(item)
         if layered:
             self._layers.add(address)
         low = box.top - box.bottom < LOW_POINTS or box.right - box.left < LOW_POINTS
@@ -141,16 +142,6 @@ class PageObjects:
         a, b, c, d, _, _ = _product(self._matrix(item), matrix)
         across, up = (a * a + b * b) ** 0.5, (c * c + d * d) ** 0.5
         return bool(abs(size.value) * min(across, up) <= _TINY_POINTS)
-
-    def _on_layer(self, item: Any) -> bool:
-        pdfium = self._pdfium
-        length = pdfium.FPDFPageObj_CountMarks(item)
-        name, written = (c_ushort * 16)(), c_ulong()
-        for index in range(min(length, 16)):
-            mark = pdfium.FPDFPageObj_GetMark(item, index)
-            if pdfium.FPDFPageObjMark_GetName(mark, name, 32, byref(written)) and bytes(name)[:6] == b"O\0C\0\0\0":
-                return True
-        return False
 
     def _cut(self, item: Any, box: Box, matrix: tuple[float, ...]) -> bool:
         """Whether a clipping path, by its bounds, leaves out most of a box."""
@@ -243,6 +234,21 @@ class Drawing:
         upper, lower = sorted((max(min(y1, height), 0), max(min(y2, height), 0)))
         inside = self._pixels[upper : lower + 1, left : right + 1]
         return bool(inside.size) and int(inside.max()) - int(inside.min()) >= _CONTRAST
+
+
+def is_on_layer(item: Any) -> bool:
+    """Whether an object stands on an optional layer, shown or not."""
+    import pypdfium2.raw as pdfium
+
+    length = pdfium.FPDFPageObj_CountMarks(item)
+    if length <= 0:
+        return False
+    name, written = (c_ushort * 16)(), c_ulong()
+    for index in range(min(length, _MAX_MARKS)):
+        mark = pdfium.FPDFPageObj_GetMark(item, index)
+        if pdfium.FPDFPageObjMark_GetName(mark, name, 32, byref(written)) and bytes(name)[:6] == b"O\0C\0\0\0":
+            return True
+    return False
 
 
 def address_of(item: Any) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +96,13 @@ def _notes(source: Any) -> dict[tuple[str, str], "_Element"]:
     return notes
 
 
+@cache
+def _path(*steps: str) -> str:
+    return "/".join(_W + step for step in steps)
+
+
 def _value(node: "_Element", *path: str) -> str:
-    found = node.find("/".join(_W + step for step in path))
+    found = node.find(_path(*path))
     return "" if found is None else str(found.get(_W + "val", ""))
 
 

@@ -17,6 +17,7 @@ _WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
 _WPS = "{http://schemas.microsoft.com/office/word/2010/wordprocessingShape}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
+_PARAGRAPH_STYLE, _TABLE_STYLE = f"{W}pPr/{W}pStyle", f"{W}tblPr/{W}tblStyle"
 _EMU = 635  # in a twip
 _LETTER_PAGE = (12240.0, 15840.0)  # twips
 _FAR_POINTS = -500.0
@@ -40,15 +41,17 @@ class Looks:
     _by_names: dict[tuple[str, str, str], tuple[bool, Marks]] = field(default_factory=dict)
     _last_paragraph: "_Element | None" = None
     _last_marks: Marks = NOTHING
+    _last_names: tuple[str, str] = ("", "")
 
     def run(self, run: "_Element", paragraph: "_Element") -> str:
         """Why the text of a run is not seen."""
         own = run.find(W + "rPr")
         marks = self.styles.palette.of_run(own)
-        vanish, below = self._styled(own, paragraph)
+        self._enter(paragraph)
+        vanish, below = self._styled(own)
         if vanish if marks.vanish is None else marks.vanish:
             return MARKED
-        marks = self._paragraph_marks(paragraph).over(marks.over(below))
+        marks = self._last_marks.over(marks.over(below))
         if marks is NOTHING:
             return ""
         if min(marks.points or 99.0, marks.line_points or 99.0) <= TINY_POINTS or (marks.width or 100) <= _TINY_WIDTH:
@@ -75,18 +78,19 @@ class Looks:
             return "" if self._on_picture[block] else reason
         return reason
 
-    def _paragraph_marks(self, paragraph: "_Element") -> Marks:
-        if paragraph is not self._last_paragraph:
-            self._last_paragraph, self._last_marks = paragraph, self.styles.palette.of_paragraph(paragraph)
-        return self._last_marks
-
-    def _styled(self, own: "_Element | None", paragraph: "_Element") -> tuple[bool, Marks]:
-        """What the styles of a run say: its own, its paragraph's, its table's, the file's."""
-        style = paragraph.find(f"{W}pPr/{W}pStyle")
-        named = None if own is None else own.find(W + "rStyle")
+    def _enter(self, paragraph: "_Element") -> None:
+        """Reads a paragraph's own marks and the names of its style and its table's, once for all its runs."""
+        if paragraph is self._last_paragraph:
+            return
+        self._last_paragraph, self._last_marks = paragraph, self.styles.palette.of_paragraph(paragraph)
+        style = paragraph.find(_PARAGRAPH_STYLE)
         table = next(paragraph.iterancestors(W + "tbl"), None)
-        around = None if table is None else table.find(f"{W}tblPr/{W}tblStyle")
-        names = (_name(named), self.styles.paragraph if style is None else _name(style), _name(around))
+        around = None if table is None else table.find(_TABLE_STYLE)
+        self._last_names = (self.styles.paragraph if style is None else _name(style), _name(around))
+
+    def _styled(self, own: "_Element | None") -> tuple[bool, Marks]:
+        """What the styles of a run say: its own, its paragraph's, its table's, the file's."""
+        names = (_name(None if own is None else own.find(W + "rStyle")), *self._last_names)
         if names not in self._by_names:
             levels = [self.styles.marks(name) for name in names]
             # ISO/IEC 29500-1, 17.7.3: the styles' own values are combined by exclusive or.
