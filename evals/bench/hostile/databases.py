@@ -6,9 +6,13 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from indexes.origin import ORIGIN, salt_of
+from indexes.sealing import STRUCTURE, TABLES, SealedTable, checksum, seal
 
 from .arena import Arena
 from .case import Case, Pack
@@ -16,6 +20,7 @@ from .folders import DOCTOR, INDEX, REBUILD, SEARCH, TRUE_TEXT, TRUST, document
 
 _FLIPS = 40  # of the database, and as many of the index files
 _DATABASE = Path(".fathom", "collection.sqlite")
+_LARGE = 2**20  # characters of a value that is not sealed
 _SENT = ("index", ".", "--embedding", "none")
 
 
@@ -36,12 +41,29 @@ def _shipped(forge: Callable[[sqlite3.Connection], None] = lambda _: None, after
         _as_sender(arena, *_SENT)
         with closing(sqlite3.connect(arena.room / _DATABASE)) as database:
             forge(database)
+            _seal(database, arena.room / _DATABASE.parent / ORIGIN)
             database.commit()
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _moved_like_an_archive(arena.room / ".fathom")
         after(arena)
 
     return pack
+
+
+def _seal(database: sqlite3.Connection, origin: Path) -> None:
+    """Gives forged rows the checksums that this very fathom would: a sender knows the salt, which lies beside them."""
+    salt = salt_of(json.loads(origin.read_text())["id"])
+    database.create_function("small", -1, lambda *values: max(len(str(value)) for value in values) < _LARGE)
+    queries = [("structure", "documents", STRUCTURE, lambda *values: checksum(salt, values))]
+    queries += [("checksum", table.name, table.columns, partial(_seal_values, table, salt)) for table in TABLES]
+    for column, table, columns, function in queries:
+        database.create_function("seal", -1, function)
+        with suppress(sqlite3.Error):  # the forgery took a table or a column away
+            database.execute(f"UPDATE {table} SET {column} = seal({columns}) WHERE small({columns})")
+
+
+def _seal_values(table: SealedTable, salt: int, *values: Any) -> int:
+    return seal(table, salt, values)
 
 
 def _as_sender(arena: Arena, *command: str) -> None:
