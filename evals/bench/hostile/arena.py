@@ -111,7 +111,7 @@ class Arena:
         """The user's surroundings; nothing of this machine's own."""
         own = self.root / "own"
         return {
-            "PATH": os.environ.get("PATH", ""),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),  # pip would run a rustc of the user
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "FATHOM_HOME": str(own / "data"),
