@@ -53,7 +53,7 @@ class Database:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.ProgrammingError:  # a closed connection, or another thread's: no damage
             raise
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError) as error:
             raise self._refused(error) from error
 
     def define(self, name: str, function: Callable[..., Any]) -> None:
@@ -72,7 +72,7 @@ class Database:
             self._connection.executemany(statement, rows)
         except sqlite3.ProgrammingError:
             raise
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError) as error:
             raise self._refused(error) from error
 
     def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
@@ -81,7 +81,7 @@ class Database:
             yield from self._connection.execute(statement, values)
         except sqlite3.ProgrammingError:
             raise
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError) as error:
             raise self._refused(error) from error
 
     @contextmanager
@@ -108,8 +108,9 @@ class Database:
         if self._connection.in_transaction:  # an error of the disk may have ended it already
             self.rows("ROLLBACK")
 
-    def _refused(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> CollectionError:
-        """What an error of SQLite means, or a message of its own that is not UTF-8: only some of them are damage."""
+    def _refused(self, error: Exception) -> CollectionError:
+        """What an error of SQLite means, a message of its own that is not UTF-8, or a number past its last row's: only
+        some of them are damage."""
         name, folder = getattr(error, "sqlite_errorname", ""), self.folder
         if name.startswith(_BUSY):
             return CollectionBusyError(

@@ -29,6 +29,16 @@ def test_rows_go_in_and_come_out(database: Database) -> None:
     assert [row[0] for row in database.stream("SELECT a FROM t ORDER BY a DESC")] == [4, 3, 2, 1, 0]
 
 
+def test_a_number_past_the_last_is_damage(database: Database) -> None:
+    database.rows(f"INSERT INTO t VALUES ({2**63 - 1}, 'last')")
+    last = database.rows("SELECT max(a) FROM t")[0][0]
+    for use in (database.rows, lambda query, values: list(database.stream(query, values))):
+        with pytest.raises(CollectionBrokenError, match="too large"):
+            use("SELECT ?", (last + 1,))
+    with pytest.raises(CollectionBrokenError, match="too large"):
+        database.many("INSERT INTO t VALUES (?, '')", [(last + 1,)])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
 def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(
     database: Database, error: type[BaseException]

@@ -111,7 +111,8 @@ class Arena:
         """The user's surroundings; nothing of this machine's own."""
         own = self.root / "own"
         return {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),  # pip would run a rustc of the user
+            # Without the user's own programs: pip asks a compiler of Rust for its version.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "FATHOM_HOME": str(own / "data"),

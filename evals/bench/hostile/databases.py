@@ -4,23 +4,17 @@ import json
 import os
 import random
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from indexes.origin import ORIGIN, salt_of
-from indexes.sealing import STRUCTURE, TABLES, SealedTable, checksum, seal
 
 from .arena import Arena
 from .case import Case, Pack
 from .folders import DOCTOR, INDEX, REBUILD, SEARCH, TRUE_TEXT, TRUST, document
+from .forging import forge
 
 _FLIPS = 40  # of the database, and as many of the index files
 _DATABASE = Path(".fathom", "collection.sqlite")
-_LARGE = 2**20  # characters of a value that is not sealed
 _SENT = ("index", ".", "--embedding", "none")
 
 
@@ -29,7 +23,7 @@ def database_cases() -> list[Case]:
     return [*_shipped_cases(), *_forged_cases(), *_flip_cases()]
 
 
-def _shipped(forge: Callable[[sqlite3.Connection], None] = lambda _: None, after: Pack = lambda _: None) -> Pack:
+def _shipped(statements: tuple[str, ...] = (), after: Pack = lambda _: None) -> Pack:
     """The room comes with an index that its sender made with this very fathom, and then changed."""
 
     def pack(arena: Arena) -> None:
@@ -39,31 +33,11 @@ def _shipped(forge: Callable[[sqlite3.Connection], None] = lambda _: None, after
                 f"Annex {number}. The deposit is {number + 3} thousand euros."
             )
         _as_sender(arena, *_SENT)
-        with closing(sqlite3.connect(arena.room / _DATABASE)) as database:
-            forge(database)
-            _seal(database, arena.room / _DATABASE.parent / ORIGIN)
-            database.commit()
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        forge(arena.room / _DATABASE, statements)
         _moved_like_an_archive(arena.room / ".fathom")
         after(arena)
 
     return pack
-
-
-def _seal(database: sqlite3.Connection, origin: Path) -> None:
-    """Gives forged rows the checksums that this very fathom would: a sender knows the salt, which lies beside them."""
-    salt = salt_of(json.loads(origin.read_text())["id"])
-    database.create_function("small", -1, lambda *values: max(len(str(value)) for value in values) < _LARGE)
-    queries = [("structure", "documents", STRUCTURE, lambda *values: checksum(salt, values))]
-    queries += [("checksum", table.name, table.columns, partial(_seal_values, table, salt)) for table in TABLES]
-    for column, table, columns, function in queries:
-        database.create_function("seal", -1, function)
-        with suppress(sqlite3.Error):  # the forgery took a table or a column away
-            database.execute(f"UPDATE {table} SET {column} = seal({columns}) WHERE small({columns})")
-
-
-def _seal_values(table: SealedTable, salt: int, *values: Any) -> int:
-    return seal(table, salt, values)
 
 
 def _as_sender(arena: Arena, *command: str) -> None:
@@ -80,8 +54,7 @@ def _moved_like_an_archive(folder: Path) -> None:
     aside.rename(folder)
 
 
-def _false_text(database: sqlite3.Connection) -> None:
-    database.execute("UPDATE chunks SET text = replace(text, '1 million', '9 million')")
+_FALSE_TEXT = ("UPDATE chunks SET text = replace(text, '1 million', '9 million')",)
 
 
 def _shipped_cases() -> Iterator[Case]:
@@ -92,7 +65,7 @@ def _shipped_cases() -> Iterator[Case]:
         yield Case(
             "database",
             f"a shipped index with a false text: {command[0]}",
-            _shipped(_false_text),
+            _shipped(_FALSE_TEXT),
             (command,),
             never=nine,
             must=("--rebuild", "fathom trust"),
@@ -101,7 +74,7 @@ def _shipped_cases() -> Iterator[Case]:
     yield Case(
         "database",
         "a shipped index with a false text, made anew",
-        _shipped(_false_text),
+        _shipped(_FALSE_TEXT),
         (REBUILD, SEARCH),
         never=nine,
         must=("1 million",),
@@ -109,7 +82,7 @@ def _shipped_cases() -> Iterator[Case]:
     yield Case(
         "database",
         "a shipped index with a false text, trusted and read once",
-        _shipped(_false_text),
+        _shipped(_FALSE_TEXT),
         (TRUST, INDEX, SEARCH),
         never=nine,
     )
@@ -129,7 +102,7 @@ def _over_own(arena: Arena) -> None:
     mine = arena.room / ".fathom"
     aside = arena.root / "mine"
     mine.rename(aside)
-    _shipped(_false_text)(arena)
+    _shipped(_FALSE_TEXT)(arena)
     theirs = (arena.room / _DATABASE).read_bytes()
     shutil.rmtree(mine)
     aside.rename(mine)
@@ -188,17 +161,12 @@ def _forged_cases() -> Iterator[Case]:
         yield Case(
             "database",
             f"trusted, with {name}",
-            _shipped(partial(_execute, statements=statements)),
+            _shipped(statements),
             (TRUST, SEARCH, ("index", "--retry-failed"), INDEX, ("remove", "annex-1.txt"), SEARCH, DOCTOR),
             never=("root:x:",),
         )
     for name, pack in {"a journal that names a file": _journal, "a pipe for the database": _pipe}.items():
         yield Case("database", f"shipped with {name}", _shipped(after=pack), (TRUST, SEARCH, INDEX, DOCTOR))
-
-
-def _execute(database: sqlite3.Connection, statements: tuple[str, ...]) -> None:
-    for statement in statements:
-        database.execute(statement)
 
 
 def _journal(arena: Arena) -> None:
