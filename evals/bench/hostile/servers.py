@@ -54,7 +54,7 @@ class Server:
             return (self._models or (lambda _: as_json({"data": [_CARD]})))(request)
         if path.endswith("/metrics") and self._metrics:
             return self._metrics(request)
-        return iter([b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"])
+        return whole(b"", status="404 Not Found")
 
 
 def _request(caller: socket.socket) -> str:
@@ -75,7 +75,8 @@ def _request(caller: socket.socket) -> str:
 
 def whole(body: bytes, kind: str = "application/json", more: str = "", status: str = "200 OK") -> Iterator[bytes]:
     """A reply of known length."""
-    yield f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n{more}"  # it closes after each reply
+    yield f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def as_json(value: object) -> Iterator[bytes]:
