@@ -11,7 +11,7 @@ from .database import broken
 from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
 from .embedding import BUNDLED, NONE, Encoder, make_encoder
 from .errors import CollectionMissingError, EncoderError
-from .hidden_table import HiddenHit
+from .hidden_search import HiddenHit, search_hidden
 from .indexing import IndexRun, RunSettings
 from .ingest import IndexProgress
 from .locking import writing
@@ -245,7 +245,7 @@ class Collection:
         """The k best texts that readers of the files do not see, by words alone. Raises QueryError as `search`."""
         check_query(query, k)
         with self._store.snapshot():
-            found = self._store.hidden.search(query, k)
+            found = search_hidden(self._store.hidden.all(), query, k)
             documents = self._store.documents_of({document_id for document_id, _, _ in found})
         return [HiddenHit(self._places.resolved(documents[owner]), text, score) for owner, text, score in found]
 

@@ -1,22 +1,10 @@
-"""Hidden text in a collection: kept beside the documents, outside every index, and searched by words on request."""
+"""Hidden text in a collection: kept beside the documents and outside every index."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from .database import Database
-from .documents import Document, HiddenText
-from .lexical import RankBM25Index
+from .documents import HiddenText
 from .sealing import HIDDEN, insert, read
-from .tokens import query_terms
-
-
-@dataclass(frozen=True, slots=True)
-class HiddenHit:
-    """Hidden text that shares words with a query, with its document."""
-
-    document: Document
-    hidden: HiddenText
-    score: float
 
 
 class HiddenTable:
@@ -37,10 +25,6 @@ class HiddenTable:
     def drop(self, document_id: int) -> None:
         self._db.rows("DELETE FROM hidden WHERE document_id = ?", (document_id,))
 
-    def search(self, query: str, k: int) -> list[tuple[int, HiddenText, float]]:
-        """Document id, text and score of at most k hidden texts, best first by BM25; ties in the order of documents."""
-        rows = read(self._db, HIDDEN, "ORDER BY id")
-        index = RankBM25Index([row[0] for row in rows], [query_terms(row[3]) for row in rows])
-        found = {row[0]: row for row in rows}
-        hits = index.search(dict.fromkeys(query_terms(query), 1.0), k)
-        return [(row[1], HiddenText(*row[2:5]), hit.score) for hit in hits if (row := found[hit.chunk_id])]
+    def all(self) -> list[tuple[int, int, HiddenText]]:
+        """Id, document id and text of every hidden text, in the order of documents."""
+        return [(row[0], row[1], HiddenText(*row[2:5])) for row in read(self._db, HIDDEN, "ORDER BY id")]

@@ -13,9 +13,10 @@ from .embedding import Encoder
 from .ingest import Incoming, IndexProgress, Ingest
 from .intake import Intake, Refused, SameContent, Twin, Unchanged
 from .loaders.limits import LoadLimits
+from .printable import printable
 from .sources import Source
 from .store import STALE, Store
-from .walking import Candidate, Walk, printable
+from .walking import Candidate, Walk
 from .workers import LoaderPool, Outcome
 
 

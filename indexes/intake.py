@@ -8,9 +8,10 @@ from .documents import FileRecord, FileState
 from .errors import OutsideError
 from .ingest import Incoming
 from .loaders.limits import LoadLimits, too_large
+from .printable import printable
 from .sources import Source, check_regular, open_source
 from .store import STALE, Store
-from .walking import Candidate, Walk, printable
+from .walking import Candidate, Walk
 
 
 @dataclass(frozen=True, slots=True)

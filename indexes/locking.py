@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from .errors import CollectionBusyError
 from .folder import Folder
-from .opening import LOCK
+
+LOCK = "write.lock"
 
 
 @contextmanager

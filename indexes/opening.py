@@ -12,11 +12,11 @@ from .errors import (
     CollectionVersionError,
 )
 from .folder import REBUILD, Folder, owner_name
+from .locking import LOCK
 from .origin import ORIGIN, is_id, is_own, is_trusted, read_origin, salt_of
 from .schema import DATABASE, FORMAT_VERSION, check_schema
 
 FOLDER = ".fathom"
-LOCK = "write.lock"
 FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", ORIGIN, LOCK, ".gitignore")
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .documents import Document, FileRecord
 from .errors import NothingToRemoveError
-from .walking import printable, unprintable
+from .printable import printable, unprintable
 
 _UNNAMED = frozenset(("", ".", ".."))
 

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from .database import Database, broken
 from .errors import CollectionBrokenError
-from .walking import printable
+from .printable import printable
 
 Row = tuple[Any, ...]
 _SHOWN = 200  # characters of a name in a message

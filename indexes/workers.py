@@ -18,8 +18,8 @@ from .loaders.process import START_SECONDS, Job, LoaderProcess, took_too_long, w
 from .loaders.sandbox import Confinement
 from .loaders.scratch import sweep
 from .loaders.worker import can_limit_memory
+from .printable import printable
 from .sources import Source, open_source
-from .walking import printable
 
 MOST_PROCESSES = 4
 AHEAD_FILES = 8  # per process: files that are begun before the one that is waited for is handed over

@@ -107,7 +107,7 @@ def _moved_aside(folder: Path, embedding: str | None) -> Path | None:
 
     from indexes.creation import move_aside
     from indexes.embedding import BUNDLED, make_encoder
-    from indexes.walking import printable
+    from indexes.printable import printable
 
     from . import terminal
 

@@ -18,7 +18,7 @@ from engine.profile import FILE as PROFILE
 from indexes.collection import Collection, find_collection
 from indexes.errors import IndexesError
 from indexes.loaders.limits import LoadLimits
-from indexes.walking import printable
+from indexes.printable import printable
 from indexes.workers import LoaderPool
 
 from .config import Config, Loaded

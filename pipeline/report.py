@@ -7,7 +7,7 @@ from engine.base import EngineInfo
 from indexes.bounds import HIDDEN, OUTSIDE
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
-from indexes.hidden_table import HiddenHit
+from indexes.hidden_search import HiddenHit
 from indexes.ranking import SearchResult
 
 from .answer import Answer, Citation, Status

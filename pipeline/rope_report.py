@@ -14,6 +14,7 @@ from engine.rope.settings import hf_overrides, llama_cpp_arguments, vllm_argumen
 
 from .errors import ConfigError
 from .line_plot import Panel, plot
+from .rope_search import read_factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +153,3 @@ def _settings(model: str, config: Mapping[str, Any], scaling: RopeScaling) -> tu
         except (RopeError, ModelError) as error:
             unsaid[engine] = f"{error}; {error.hint}"
     return said, unsaid
-
-
-def read_factors(path: Path) -> dict[str, tuple[float, ...]]:
-    """LongRoPE's factors of a file. Raises ConfigError where it holds none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: tuple(float(value) for value in found[name]) for name in ("short_factor", "long_factor")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path} holds no factors of LongRoPE ({type(error).__name__}: {error})",
-            'write a JSON object with the lists "short_factor" and "long_factor", one number a pair',
-        ) from error

@@ -14,7 +14,6 @@ from engine.rope.scaling import RopeScaling
 from engine.rope.search import STARTS, Factors, divisors, search
 
 from .errors import ConfigError
-from .rope_report import read_factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +91,15 @@ def _write(path: Path, short: Factors, long: Factors) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     aside.write_text(json.dumps({"short_factor": short, "long_factor": long}) + "\n", encoding="utf-8")
     aside.replace(path)
+
+
+def read_factors(path: Path) -> dict[str, tuple[float, ...]]:
+    """LongRoPE's factors of a file. Raises ConfigError where it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: tuple(float(value) for value in found[name]) for name in ("short_factor", "long_factor")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} holds no factors of LongRoPE ({type(error).__name__}: {error})",
+            'write a JSON object with the lists "short_factor" and "long_factor", one number a pair',
+        ) from error

@@ -74,7 +74,7 @@ def trust(
 
 
 def _lines(found: "Offer") -> "Iterator[str]":
-    from indexes.walking import printable
+    from indexes.printable import printable
 
     if found.file:
         yield f"{printable(str(found.file.path))} sets:"

@@ -13,8 +13,8 @@ from indexes.collection import FOLDER, Collection, find_collection
 from indexes.errors import CollectionForeignError
 from indexes.origin import revoke as revoke_collection
 from indexes.origin import trusted_places
+from indexes.printable import printable
 from indexes.schema import DATABASE
-from indexes.walking import printable
 
 from . import folder_settings
 from .config import Loaded, check_sections, flat, load, short

@@ -24,7 +24,7 @@ from engine.models import locate
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides
 from evals.serving import core, describe, free_blocks, report, run_children, start
-from evals.tasks.kv_cache import agreement, ids
+from evals.token_ids import agreement, ids
 
 SHORTEST, LONGEST = 1000, 60_000
 SHARED_TEXTS = 10

@@ -30,6 +30,7 @@ from engine.models import locate
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides
 from evals.serving import CONTENDERS, describe, report, run_children, start
+from evals.token_ids import agreement, ids
 
 A_HAYSTACK = 15
 PLACES = "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana".split()
@@ -90,11 +91,6 @@ def measure(job_file: Path, out: Path) -> None:
     if job["windows"]:
         found["nll"] = {str(length): likelihood(llm, tokenizer, data, length, job["windows"]) for length in WINDOWS}
     out.write_text(json.dumps(found), encoding="utf-8")
-
-
-def ids(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a text, without special tokens around it."""
-    return [int(token) for token in tokenizer.encode(text, add_special_tokens=False)]
 
 
 def needles(llm: Any, tokenizer: Any, data: Path, tokens: int, count: int) -> list[bool]:
@@ -175,18 +171,6 @@ def likelihood(llm: Any, tokenizer: Any, data: Path, tokens: int, windows: int) 
         logs = [entry[token].logprob for token, entry in pairs if entry is not None]
         found.append(-sum(logs) / len(logs))
     return found
-
-
-def agreement(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> tuple[float, float]:
-    """The share of answers that are the same, and the share of tokens before two answers part."""
-    alike, tokens = 0, 0
-    for left, right in zip(one, other, strict=True):
-        same = next(
-            (n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
-        )
-        alike += list(left) == list(right)
-        tokens += same
-    return alike / len(one), tokens / sum(map(len, one))
 
 
 def tables(results: dict[str, dict[str, Any]]) -> list[str]:

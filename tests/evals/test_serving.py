@@ -16,8 +16,9 @@ from evals import serving
 from evals.bench import replay
 from evals.bench import serving as bench
 from evals.serving import LLAMA_8B, dummy_model, run_children
-from evals.tasks.kv_cache import agreement, hidden
+from evals.tasks.kv_cache import hidden
 from evals.tasks.kv_cache import tables as accuracy_tables
+from evals.token_ids import agreement
 
 
 @given(st.integers(5, 300), st.floats(0, 1), st.integers(1, 5))

@@ -15,8 +15,7 @@ from indexes.collection import Collection
 from indexes.creation import create, move_aside
 from indexes.errors import CollectionBusyError, CollectionError
 from indexes.folder import Folder
-from indexes.locking import writing
-from indexes.opening import LOCK
+from indexes.locking import LOCK, writing
 from indexes.schema import DATABASE
 from indexes.store import Store
 from tests.indexes.damaging import made, snapshot

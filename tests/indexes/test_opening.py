@@ -16,7 +16,8 @@ from indexes.errors import (
     CollectionForeignError,
     CollectionVersionError,
 )
-from indexes.opening import FILES, LOCK, find_collection
+from indexes.locking import LOCK
+from indexes.opening import FILES, find_collection
 from indexes.origin import ORIGIN
 from indexes.schema import DATABASE, SCHEMA
 from tests.indexes.damaging import copied, flip, forge, made, made_anew, own, snapshot, tables

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.errors import NothingToIndexError
-from indexes.walking import printable, unprintable, walk
+from indexes.printable import printable, unprintable
+from indexes.walking import walk
 from tests.indexes.files import open_folder, unprivileged, write
 
 LINKED = "is a link to a folder, which is not followed; name the folder itself"
