@@ -97,7 +97,7 @@ $(STAMPS)/dev: requirements/dev.lock | $(STAMPS)/fathom
 	@$(PIP) install --quiet --no-deps -r requirements/dev.lock
 	@touch $@
 
-$(STAMPS)/model: engine/models.py | $(STAMPS)/fathom
+$(STAMPS)/model: engine/models/resolution.py | $(STAMPS)/fathom
 	@echo '== [4/4] the bundled model (98 MB, converted once) and how fast this machine reads with it'
 	@$(BIN)/fathom models pull
 	@touch $@

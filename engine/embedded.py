@@ -12,9 +12,10 @@ from typing import Any
 
 from .attention import plugin
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .devices import STEP_TOKENS
+from .chat.tokenizer import ChatTokenizer
 from .errors import ContextError, EngineReplyError, EngineStartError
-from .models import ModelFiles
+from .estimates.devices import STEP_TOKENS
+from .models.resolution import ModelFiles
 from .preview import (
     CPU,
     FATHOM,
@@ -31,7 +32,6 @@ from .rope.config import rope_kind
 from .rope.context import plan_context
 from .rope.settings import vllm_overrides
 from .surroundings import SAFE_PATH, elsewhere, go_offline
-from .tokenizer import ChatTokenizer
 
 # One user, one question at a time: small batches keep the profiling run at the start short.
 _CPU_SEQUENCES = 4

@@ -9,6 +9,7 @@ EngineError
 ├── EngineUnreachableError  the server of --engine does not answer
 ├── EngineReplyError        the server answered with an error or something unreadable
 ├── RopeError               a scaling of positions that cannot be, or that an engine has no words for
+├── EstimateError           numbers or formats that no estimate can be made of
 ├── ContextError            more tokens than the model, its scaling or the cache can hold
 └── AttentionError          shapes, strides or a device that the attention kernels cannot take
 """
@@ -52,6 +53,10 @@ class EngineReplyError(EngineError):
 
 class RopeError(EngineError):
     """A RoPE scaling that cannot be, or that an engine's settings cannot say."""
+
+
+class EstimateError(EngineError):
+    """Numbers or formats that no estimate can be made of."""
 
 
 class ContextError(EngineError):

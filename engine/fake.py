@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .control_tokens import defuse
+from .chat.control_tokens import defuse
 from .errors import ContextError
 
 URL = "fake://"

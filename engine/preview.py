@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .base import EngineInfo
-from .cost import parameters
 from .errors import ModelDamagedError
+from .estimates.cost import parameters
+from .estimates.reliability import reliable_length
 from .kv.geometry import GIB, kv_bytes_per_token, kv_tokens
-from .models import ModelFiles
-from .profile import reliable_length
+from .models.resolution import ModelFiles
 from .rope.config import own_scaling, rope_kind, text_config
 from .rope.context import ContextPlan, plan_context, reach_tokens
 from .rope.scaling import RopeScaling

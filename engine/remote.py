@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .base import Completion, Delta, EngineInfo, Message, Sampling, Timings, Usage
-from .control_tokens import defuse
+from .chat.control_tokens import defuse
 from .errors import ContextError, EngineError, EngineReplyError
-from .transport import API_KEY, MAX_BODY_BYTES, Transport, decoded
+from .http.transport import API_KEY, MAX_BODY_BYTES, Transport, decoded
 
 __all__ = ["API_KEY", "DEFAULT_MODEL_TOKENS", "RemoteEngine"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexes import bm25
-from indexes.embedding import Encoder, Vectors
-from indexes.lexical import Scored
-from indexes.retrieval import Origin
-from indexes.tokens import embedding_text, index_terms
+from indexes.encoders.embedding import Encoder, Vectors
+from indexes.search.retrieval import Origin
+from indexes.segments import bm25
+from indexes.segments.lexical import Scored
+from indexes.text.tokens import embedding_text, index_terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,20 @@ from functools import lru_cache
 from typing import Any
 
 from engine.base import Engine, EngineInfo, Message
-from engine.models import ModelFiles
+from engine.chat.tokenizer import ChatTokenizer
+from engine.models.resolution import ModelFiles
 from engine.preview import bytes_per_token, parameter_count
 from engine.rope.context import plan_context, reach_tokens
-from engine.tokenizer import ChatTokenizer
-from evals.qa_sets import QaQuestion
+from evals.datasets.qa import QaQuestion
 from indexes.collection import Collection
-from pipeline import nodes
 from pipeline.config import Config, ReadingSettings, RetrievalSettings, RouterSettings
 from pipeline.errors import BudgetError
-from pipeline.prompts import answer_messages
-from pipeline.reading import Order, Passage
-from pipeline.router import Requested, Route, RouteDecision
-from pipeline.state import Listener, QuestionState, Surroundings
-from pipeline.weighing import Weighing
+from pipeline.qa import nodes
+from pipeline.qa.packing import Order, Passage
+from pipeline.qa.prompts import answer_messages
+from pipeline.qa.router import Requested, Route, RouteDecision
+from pipeline.qa.state import Listener, QuestionState, Surroundings
+from pipeline.qa.weighing import Weighing
 
 ANSWER_TOKENS = 160
 KV_TOKENS = 2_000_000  # of a 16-bit cache of a small model on an H100 or H200; the model's length binds before it

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from .checking import database_damage
-from .compaction import Compaction
-from .database import broken
 from .documents import FileState
-from .folder import owner_name
-from .locking import writing
-from .opening import Opened, check_files, check_header, connect, enter
-from .origin import new_id, require_key, salt_of, trust, write_origin
-from .sealing import META, insert, seal_all_again
-from .store import SHIPPED, STALE, Store
+from .files.folder import owner_name
+from .files.locking import writing
+from .segments.compaction import Compaction
+from .segments.integrity import database_damage
+from .storage.database import broken
+from .storage.opening import Opened, check_files, check_header, connect, enter
+from .storage.origin import new_id, require_key, salt_of, trust, write_origin
+from .storage.sealing import META, insert, seal_all_again
+from .storage.store import SHIPPED, STALE, Store
 
 _KEPT = ("id", "embedding", "generation", "model")  # entries of `meta` that mean something in another's collection
 

@@ -5,26 +5,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from .checking import Damage, check
-from .compaction import Compaction
-from .database import broken
 from .documents import Chunk, Document, FileRecord, FileState, Heading, Hit, IndexReport, Page, Place
-from .embedding import BUNDLED, NONE, Encoder, make_encoder
+from .encoders.embedding import BUNDLED, NONE, Encoder, make_encoder
 from .errors import CollectionMissingError, EncoderError
-from .hidden_search import HiddenHit, search_hidden
-from .indexing import IndexRun, RunSettings
-from .ingest import IndexProgress
-from .locking import writing
-from .opening import FOLDER, find_collection
-from .places import Places
-from .ranking import SearchMode, SearchResult, check_query, rank_documents
-from .reranking import Reranker, reranked
-from .retrieval import Fused, retrieve
-from .searching import CollectionSearch
+from .files.locking import writing
+from .files.places import Places
+from .ingest.discovery import Walk, walk, walk_again
+from .ingest.run import IndexRun, RunSettings
+from .ingest.writer import IndexProgress
+from .search.hidden import HiddenHit, search_hidden
+from .search.ranking import SearchMode, SearchResult, check_query, rank_documents
+from .search.reranking import Reranker, reranked
+from .search.retrieval import Fused, retrieve
+from .search.searching import CollectionSearch
+from .search.view import IndexView, StaleError, open_view
+from .segments.compaction import Compaction
+from .segments.integrity import Damage, check
 from .stats import CollectionStats, stats_of
-from .store import Store
-from .view import IndexView, StaleError, open_view
-from .walking import Walk, walk, walk_again
+from .storage.database import broken
+from .storage.opening import FOLDER, find_collection
+from .storage.store import Store
 
 __all__ = ["CANDIDATES", "FOLDER", "Collection", "CollectionStats", "find_collection"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .documents import FileState
-from .store import Store
+from .storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

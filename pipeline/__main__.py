@@ -13,7 +13,7 @@ def main() -> None:
     try:
         from importlib.metadata import entry_points
 
-        from .cli import app
+        from .cli.app import app
 
         for entry in entry_points(group="fathom.commands"):
             entry.load()(app)

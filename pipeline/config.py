@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from engine.address import parse_address, redacted
 from engine.fake import URL as FAKE
+from engine.http.address import parse_address, redacted
 from indexes.loaders.limits import LoadLimits
 
 from .errors import ConfigError

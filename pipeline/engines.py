@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine import fake
 from engine.base import Engine, EngineInfo, Message
-from engine.models import DEFAULT_MODEL, ModelFiles, cache_folder, locate
-from engine.speed import SpeedProfile
+from engine.estimates.speed import SpeedProfile
+from engine.models.resolution import DEFAULT_MODEL, ModelFiles, cache_folder, locate
 
 from .config import EngineSettings
 
 if TYPE_CHECKING:
+    from engine.chat.tokenizer import ChatTokenizer
     from engine.preview import EmbeddedSettings
-    from engine.tokenizer import ChatTokenizer
 
 Say = Callable[[str], None]
 
@@ -139,7 +139,7 @@ class EmbeddedSource:
 
     def _tokens(self) -> "ChatTokenizer":
         if self._tokenizer is None:
-            from engine.tokenizer import ChatTokenizer
+            from engine.chat.tokenizer import ChatTokenizer
 
             self._tokenizer = ChatTokenizer(self._model.folder)
         return self._tokenizer

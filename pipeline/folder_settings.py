@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from indexes.home import home_folder, read_private, write_private
+from indexes.files.home import home_folder, read_private, write_private
 
 from .errors import ConfigError
 

@@ -6,8 +6,8 @@ from statistics import median
 from uuid import uuid4
 
 from engine.base import Engine, Message, Sampling, complete
-from engine.models import DEFAULT_MODEL, pull
-from engine.speed import Observation, SpeedProfile
+from engine.estimates.speed import Observation, SpeedProfile
+from engine.models.resolution import DEFAULT_MODEL, pull
 
 from .config import EngineSettings
 from .engines import EmbeddedSource, speed_profile

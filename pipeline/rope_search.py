@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RopeError
-from engine.models import ModelFiles
+from engine.models.resolution import ModelFiles
 from engine.rope.config import is_extended, native_tokens, rotary
 from engine.rope.likelihood import TextLikelihood
 from engine.rope.scaling import RopeScaling

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.address import redacted
+from engine.http.address import redacted
 from indexes.adopting import Claims, adopt, inspect
 from indexes.collection import FOLDER, Collection, find_collection
 from indexes.errors import CollectionForeignError
-from indexes.origin import revoke as revoke_collection
-from indexes.origin import trusted_places
-from indexes.printable import printable
-from indexes.schema import DATABASE
+from indexes.storage.origin import revoke as revoke_collection
+from indexes.storage.origin import trusted_places
+from indexes.storage.schema import DATABASE
+from indexes.text.printable import printable
 
 from . import folder_settings
 from .config import Loaded, check_sections, flat, load, short

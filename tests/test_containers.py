@@ -24,11 +24,11 @@ from engine.attention.plugin import BACKEND, SUPPORTED_VLLM
 from engine.kv.geometry import kv_bytes_per_token
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides
-from indexes.embedding import NONE
+from indexes.encoders.embedding import NONE
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
-from tests.compose_schema import PROFILES, SCHEMA, parse
-from tests.dockerfiles import ROOT, copies, ignored, instructions, stages
+from tests.support.compose_schema import PROFILES, SCHEMA, parse
+from tests.support.dockerfiles import ROOT, copies, ignored, instructions, stages
 
 COMPOSE = ROOT / "docker-compose.yml"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

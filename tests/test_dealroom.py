@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from indexes.chunking import chunk
 from indexes.documents import LoadedDocument
 from indexes.loaders import load
+from indexes.text.chunking import chunk
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROOM = EXAMPLES / "dealroom"

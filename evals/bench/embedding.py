@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.collections import JUDGED, JudgedPassages
 from evals.context import run_context
-from evals.metrics import Interval, bootstrap, ndcg
-from indexes.embedding import BUNDLED, SentenceEncoder, Vectors
+from evals.datasets.collections import JUDGED, JudgedPassages
+from evals.scorers.ranking import Interval, bootstrap, ndcg
+from indexes.encoders.embedding import BUNDLED, SentenceEncoder, Vectors
 from indexes.encoders.files import locate
 from indexes.encoders.processor import cpu_flags, threads
 from indexes.encoders.sentence import Choice
@@ -131,7 +131,7 @@ def measure_start(runs: int) -> dict[str, list[float]]:
     """Seconds of new processes from the import to the first query's vector, by choice."""
     found: dict[str, list[float]] = {}
     code = (
-        "import time\nstarted = time.perf_counter()\nfrom indexes.embedding import make_encoder\n"
+        "import time\nstarted = time.perf_counter()\nfrom indexes.encoders.embedding import make_encoder\n"
         f"make_encoder({BUNDLED!r}).encode_query('who sells cells')\nprint(time.perf_counter() - started)"
     )
     for choice in (Choice.AUTO, Choice.TORCH) * runs:

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evals.bench.generated import Array
-from indexes import bm25
-from indexes.compaction import SEGMENT_CHUNKS
-from indexes.folder import Folder
-from indexes.lexical import InvertedIndex
-from indexes.postings import Postings, merge
-from indexes.segments import NONE_DEAD, Segment
+from evals.datasets.generated import Array
+from indexes.files.folder import Folder
+from indexes.segments import bm25
+from indexes.segments.compaction import SEGMENT_CHUNKS
+from indexes.segments.lexical import InvertedIndex
+from indexes.segments.postings import Postings, merge
+from indexes.segments.segment import NONE_DEAD, Segment
 
 RANK_BM25_CHUNKS = 100_000  # beyond, rank-bm25 takes longer for a query than anyone waits
 _HEAP_BYTES = 256 * 2**20  # tantivy's writer

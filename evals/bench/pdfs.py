@@ -70,7 +70,7 @@ def plain_pages(path: Path) -> list[str]:
 def loaded_pages(path: Path) -> list[str]:
     """The text of each page as the loader gives it."""
     from indexes.loaders.limits import LoadLimits
-    from indexes.loaders.pdf import load_pdf
+    from indexes.loaders.pdf.document import load_pdf
 
     document = load_pdf(path, LoadLimits())
     return [document.text[page.start : page.end] for page in document.pages]

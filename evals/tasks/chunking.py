@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from evals import metrics
-from evals.collections import SpanQuestion, chunking_eval
 from evals.context import run_context
+from evals.datasets.collections import SpanQuestion, chunking_eval
 from evals.memory import MemoryIndex, Passage, cached_vectors
-from indexes.chunking import chunk
+from evals.scorers import ranking as metrics
 from indexes.documents import LoadedDocument
-from indexes.embedding import BUNDLED, Encoder, make_encoder
+from indexes.encoders.embedding import BUNDLED, Encoder, make_encoder
 from indexes.loaders.parts import markdown_headings, markdown_tables
-from indexes.ranking import SearchMode
-from indexes.retrieval import retrieve
+from indexes.search.ranking import SearchMode
+from indexes.search.retrieval import retrieve
+from indexes.text.chunking import chunk
 
 K = 5
 
@@ -50,7 +50,7 @@ class Score:
 
 
 def ours(name: str, text: str) -> list[Piece]:
-    """A Markdown text cut by `indexes.chunking`."""
+    """A Markdown text cut by `indexes.text.chunking`."""
     document = LoadedDocument(
         "markdown", name, text, headings=tuple(markdown_headings(text)), tables=tuple(markdown_tables(text))
     )

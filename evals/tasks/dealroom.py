@@ -17,9 +17,9 @@ from pathlib import Path
 
 from evals.context import run_context
 from indexes.collection import Collection
-from indexes.ranking import SearchMode
-from pipeline.answer import Status
+from indexes.search.ranking import SearchMode
 from pipeline.config import Config
+from pipeline.qa.answer import Status
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTIONS = EXAMPLES / "dealroom.questions.jsonl"
@@ -92,8 +92,8 @@ def score_retrieval(collection: Collection, questions: Sequence[Question], mode:
 def score_answers(collection: Collection, questions: Sequence[Question], config: Config | None = None) -> AnswerScore:
     """Every question through the whole pipeline with the default settings, or others, and one engine."""
     from pipeline.engines import engine_source
-    from pipeline.graph import ask
-    from pipeline.state import Listener, Surroundings
+    from pipeline.qa.graph import ask
+    from pipeline.qa.state import Listener, Surroundings
 
     config = config or Config()
     source = engine_source(config.engine)

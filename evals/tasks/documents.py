@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from evals import metrics
 from evals.context import run_context
-from evals.filings import FilingQuestion, financebench, folders, sec10q
+from evals.datasets.filings import FilingQuestion, financebench, folders, sec10q
+from evals.scorers import ranking as metrics
 from indexes.collection import Collection
 from indexes.documents import Hit
-from indexes.ranking import SearchMode
+from indexes.search.ranking import SearchMode
 
 CUTS = (1, 3, 5)
 CHUNKS = 100

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.kv.geometry import kv_bytes_per_token
-from engine.models import locate
+from engine.models.resolution import locate
 from engine.rope.context import plan_context
 from engine.rope.settings import vllm_overrides
-from evals.serving import CONTENDERS, describe, report, run_children, start
-from evals.token_ids import agreement, ids
+from evals.bench.serving.servers import CONTENDERS, describe, report, run_children, start
+from evals.scorers.token_ids import agreement, ids
 
 A_HAYSTACK = 15
 PLACES = "Lisbon Oslo Quito Hanoi Accra Turin Perth Lagos Minsk Dakar Sofia Bergen Malaga Kyoto Havana".split()

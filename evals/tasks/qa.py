@@ -23,13 +23,13 @@ from pathlib import Path
 
 from engine.base import Engine
 from engine.embedded import EmbeddedEngine
-from engine.models import ModelFiles, cache_folder, locate
+from engine.models.resolution import ModelFiles, cache_folder, locate
 from engine.preview import EmbeddedSettings
 from evals.context import run_context
+from evals.datasets.qa import SETS, QaQuestion, sampled
 from evals.qa_answers import answer, read_records
 from evals.qa_prompts import PlannedSource, Planner, prepared
-from evals.qa_scores import joined, outcomes, report, route_accuracy, summarise, variants
-from evals.qa_sets import SETS, QaQuestion, sampled
+from evals.scorers.qa import joined, outcomes, report, route_accuracy, summarise, variants
 from indexes.collection import Collection
 
 

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evals.context import run_context
-from pipeline.question_kind import Example, KindClassifier, QuestionKind, examples, shipped
+from pipeline.qa.question_kind import Example, KindClassifier, QuestionKind, examples, shipped
 
-LABELS = Path(__file__).parents[1] / "data" / "question_kind_labels.jsonl"
+LABELS = Path(__file__).parents[1] / "datasets" / "data" / "question_kind_labels.jsonl"
 PARTS = ("quality", "scientific_qa", "natural_question", "multidoc_qa", "financial_qa")
 _ROLE = "You are asked to act as a member of the Financial Results Conference Call and answer the question: "
 FOLDS = 10

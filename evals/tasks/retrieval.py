@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from evals import metrics
-from evals.collections import JUDGED, JudgedPassages
 from evals.context import run_context
+from evals.datasets.collections import JUDGED, JudgedPassages
 from evals.memory import MemoryIndex, Passage, cached_vectors
-from indexes.embedding import BUNDLED, Encoder, make_encoder
-from indexes.fusion import best_first
-from indexes.lexical import Scored
-from indexes.ranking import SearchMode
-from indexes.retrieval import Fused, RankSettings, retrieve
-from indexes.tokens import embedding_text, terms
+from evals.scorers import ranking as metrics
+from indexes.encoders.embedding import BUNDLED, Encoder, make_encoder
+from indexes.search.fusion import best_first
+from indexes.search.ranking import SearchMode
+from indexes.search.retrieval import Fused, RankSettings, retrieve
+from indexes.segments.lexical import Scored
+from indexes.text.tokens import embedding_text, terms
 
 K = 10
 DEPTH = 100

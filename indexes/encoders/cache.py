@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..home import private_folder, write_private
+from ..files.home import private_folder, write_private
 
 MANIFEST = "fathom-manifest.json"
 _PART = re.compile(r".+\.(\d+)\.part")

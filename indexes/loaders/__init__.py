@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..documents import LoadedDocument
 from ..errors import LoadError
-from ..sources import check_regular
+from ..files.sources import check_regular
 from . import sniffing
-from .hidden import none_seen, with_hidden_notes
+from .hidden.reasons import none_seen, with_hidden_notes
 from .limits import LoadLimits
 from .parts import check_length
 
@@ -40,7 +40,7 @@ class _Format:
 # In the order in which marks are tried. The suffixes from before 2007 are here because HTML, RTF and newer files often
 # carry them; the true ones are refused with a reason.
 _FORMATS = (
-    _Format("pdf", (".pdf",), "pdf:load_pdf", binary=True),
+    _Format("pdf", (".pdf",), "pdf.document:load_pdf", binary=True),
     _Format("docx", (".docx", ".doc"), "word:load_docx", re.compile(r"word/document\d*\.xml"), binary=True),
     _Format("pptx", (".pptx", ".ppt"), "slides:load_pptx", re.compile(r"ppt/presentation\.xml"), binary=True),
     _Format("xlsx", (".xlsx", ".xlsm", ".xls"), "workbook:load_xlsx", re.compile(r"xl/workbook\.xml"), binary=True),
@@ -127,7 +127,7 @@ def read(path: Path, limits: LoadLimits) -> LoadedDocument:
             f"is {size / 2**20:.0f} MiB, over the limit of {limits.max_file_mib} MiB; split it or raise --max-file-mib"
         )
     kind = sniff(path)
-    from .invisible import without_invisible  # its patterns take milliseconds, and a search has no use for them
+    from .hidden.invisible import without_invisible  # its patterns take milliseconds, and a search has no use for them
 
     try:
         document = _storable(without_invisible(_loader(kind)(path, limits)))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .boilerplate import INVISIBLE_TAGS, Strictness, Weight, is_furniture, is_invisible, main_part, weigh
-from .css import Sheets
 from .encodings import decode
+from .hidden.css import Sheets
 from .html_hidden import FindSheet, Style, attributes_of, cut_hidden
 from .html_tables import table_rows, visible_text
 from .limits import LoadLimits

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .boilerplate import INVISIBLE_TAGS
-from .css import Sheets
-from .hidden import NOT_READ_ALOUD
+from .hidden.css import Sheets
+from .hidden.reasons import NOT_READ_ALOUD
+from .hidden.selectors import Node, TooMuchStyle
+from .hidden.visibility import State, first_state, state_of
 from .html_tables import INLINE
 from .parts import DocumentBuilder
-from .selectors import Node, TooMuchStyle
-from .visibility import State, first_state, state_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

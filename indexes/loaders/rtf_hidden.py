@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from .colours import WHITE_PAPER, Colour, hidden_by_colour
-from .hidden import MARKED, TINY, TINY_POINTS
+from .hidden.colours import WHITE_PAPER, Colour, hidden_by_colour
+from .hidden.reasons import MARKED, TINY, TINY_POINTS
 
 _TOKEN = re.compile(
     r"\\([a-z]{1,32})(-?\d{1,10})? ?|\\'[0-9a-f]{2}|\\([^a-z])|([{}])|[^\\{}]+", re.IGNORECASE | re.DOTALL

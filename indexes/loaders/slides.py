@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, parse_xml, reading_package
-from .hidden import SLIDE
+from .hidden.reasons import SLIDE
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
 from .slides_hidden import A as _DRAWING

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .colours import Colour, drawing_colour, hidden_by_colour, theme_colours
 from .containers import parse_xml
-from .hidden import INVISIBLE, OFF_PAGE, SHAPE, TINY, TINY_POINTS
+from .hidden.colours import Colour, drawing_colour, hidden_by_colour, theme_colours
+from .hidden.reasons import INVISIBLE, OFF_PAGE, SHAPE, TINY, TINY_POINTS
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, parse_xml, reading_package
-from .hidden import MARKED
+from .hidden.reasons import MARKED
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
 from .word_hidden import Looks, looks_of

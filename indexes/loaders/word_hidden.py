@@ -6,8 +6,8 @@ from functools import reduce
 from operator import xor
 from typing import TYPE_CHECKING, Any
 
-from .colours import WHITE_PAPER, Colour, drawing_colour, hex_colour, hidden_by_colour, named_colour
-from .hidden import INVISIBLE, MARKED, OFF_PAGE, SHAPE, TINY, TINY_POINTS
+from .hidden.colours import WHITE_PAPER, Colour, drawing_colour, hex_colour, hidden_by_colour, named_colour
+from .hidden.reasons import INVISIBLE, MARKED, OFF_PAGE, SHAPE, TINY, TINY_POINTS
 from .word_looks import NOTHING, Marks, Paint, Styles, W, number, on, styles_of
 
 if TYPE_CHECKING:

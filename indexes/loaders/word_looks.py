@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from .colours import Colour, drawing_colour, hex_colour, named_colour, shaded, theme_colours, tinted
 from .containers import parse_xml
+from .hidden.colours import Colour, drawing_colour, hex_colour, named_colour, shaded, theme_colours, tinted
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

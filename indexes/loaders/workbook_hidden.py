@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from .colours import WHITE_PAPER, Colour, hex_colour, hidden_by_colour, shaded, theme_colours, tinted
 from .containers import parse_xml
-from .hidden import BLANK_FORMAT, TINY, TINY_POINTS
+from .hidden.colours import WHITE_PAPER, Colour, hex_colour, hidden_by_colour, shaded, theme_colours, tinted
+from .hidden.reasons import BLANK_FORMAT, TINY, TINY_POINTS
 
 if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet

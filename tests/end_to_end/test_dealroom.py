@@ -6,12 +6,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import pipeline
 from evals.tasks.dealroom import load_questions
+from pipeline.qa import schema
 
 from .conftest import Fathom
 
-SCHEMA = json.loads((Path(pipeline.__file__).parent / "schemas" / "answer.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(schema.FILE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.dense

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from engine.remote import API_KEY, RemoteEngine
-from tests.engine.server import Connect, Routes, Server, serving
+from tests.support.server import Connect, Routes, Server, serving
 
 
 @pytest.fixture

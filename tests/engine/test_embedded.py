@@ -9,12 +9,12 @@ import pytest
 from engine.base import EngineInfo
 from engine.embedded import EmbeddedEngine, _other_cache, _reason
 from engine.errors import ContextError, EngineStartError
-from engine.models import ModelFiles
+from engine.estimates.reliability import calibrated, write_profile
+from engine.models.resolution import ModelFiles
 from engine.preview import CPU, CPU_BLOCK_TOKENS, EmbeddedSettings, device_name, preview
-from engine.profile import calibrated, write_profile
 from engine.rope.context import plan_context
 from engine.rope.scaling import RopeScaling
-from tests.engine.files import CONFIG
+from tests.support.model_files import CONFIG
 
 MODEL = ModelFiles("smollm2", Path("nowhere"), CONFIG)
 

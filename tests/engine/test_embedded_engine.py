@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine.base import Completion, Delta, Message, Sampling, complete
+from engine.chat.tokenizer import ChatTokenizer
 from engine.embedded import EmbeddedEngine
 from engine.errors import ContextError, EngineReplyError
-from engine.models import DEFAULT_MODEL, ModelFiles, locate
+from engine.models.resolution import DEFAULT_MODEL, ModelFiles, locate
 from engine.preview import EmbeddedSettings, preview
-from engine.tokenizer import ChatTokenizer
 
 pytestmark = [
     pytest.mark.engine,
@@ -202,7 +202,7 @@ from pathlib import Path
 from engine.base import Message, Sampling, complete
 from engine.embedded import EmbeddedEngine
 from engine.preview import EmbeddedSettings
-from engine.models import locate
+from engine.models.resolution import locate
 engine = EmbeddedEngine(locate(sys.argv[1]), EmbeddedSettings(12_000, kv_cache_gib=1, threads=1), Path(sys.argv[2]))
 done = complete(engine, [Message("user", "Say hello.")], Sampling(max_tokens=4))
 inside = engine._engine.vllm_config.model_config.hf_text_config.rope_parameters

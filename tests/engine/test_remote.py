@@ -9,7 +9,7 @@ import pytest
 from engine.base import Message, Sampling, complete
 from engine.errors import ContextError
 from engine.remote import API_KEY, DEFAULT_MODEL_TOKENS, RemoteEngine
-from tests.engine.server import METRICS, QUESTION, Connect, Reply, as_json, events, openai, piece, vllm
+from tests.support.server import METRICS, QUESTION, Connect, Reply, as_json, events, openai, piece, vllm
 
 # What it serves
 

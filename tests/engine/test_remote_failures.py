@@ -9,7 +9,7 @@ import pytest
 from engine.base import Sampling, complete
 from engine.errors import EngineError, EngineReplyError, EngineUnreachableError
 from engine.remote import API_KEY, RemoteEngine
-from tests.engine.server import QUESTION, Answer, Connect, Reply, as_json, events, piece, serving, vllm
+from tests.support.server import QUESTION, Answer, Connect, Reply, as_json, events, piece, serving, vllm
 
 pytestmark = pytest.mark.usefixtures("direct")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.conversion import sweep
-from engine.names import is_hub_id, is_path
+from engine.estimates.speed import SpeedProfile
+from engine.models.conversion import sweep
+from engine.models.names import is_hub_id, is_path
 from engine.quiet import captured
-from engine.speed import SpeedProfile
 from engine.surroundings import (
     OFFLINE,
     child_environment,

@@ -9,12 +9,12 @@ import pytest
 @pytest.fixture
 def bench() -> ModuleType:
     """Imported when a test runs: the kernels must be defined first by their own tests, for the interpreter."""
-    return importlib.import_module("evals.bench.attention")
+    return importlib.import_module("evals.bench.attention.__main__")
 
 
 @pytest.fixture
 def cases() -> ModuleType:
-    return importlib.import_module("evals.bench.attention_cases")
+    return importlib.import_module("evals.bench.attention.cases")
 
 
 def test_operations_are_those_under_the_diagonal(cases: ModuleType) -> None:
@@ -49,7 +49,7 @@ def test_queries_without_the_bias_do_not_see_it(bench: ModuleType, cases: Module
 def test_contenders_saturate_as_a_cache_write_does() -> None:
     import torch
 
-    from evals.bench.attention_peers import to_fp8
+    from evals.bench.attention.peers import to_fp8
 
     assert to_fp8(torch.tensor([1e4, -500.0, 1.5])).float().tolist() == [448.0, -448.0, 1.5]
 
@@ -88,7 +88,7 @@ def test_a_missing_contender_leaves_its_cell_empty(bench: ModuleType) -> None:
 
 
 def test_the_picture_shows_both_rates_over_the_context(cases: ModuleType) -> None:
-    from evals.bench.attention_plot import draw
+    from evals.bench.attention.plot import draw
 
     report = {
         "device": "some GPU",

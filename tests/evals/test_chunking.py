@@ -2,9 +2,9 @@
 
 import pytest
 
-from evals.collections import SpanQuestion
+from evals.datasets.collections import SpanQuestion
 from evals.tasks.chunking import Piece, fixed, found_spans, index, ours, recalls
-from indexes.embedding import HashEncoder
+from indexes.encoders.embedding import HashEncoder
 
 TEXTS = {"cells": "Battery cells cost 68 euros. ", "fire": "A cabinet burned. " * 2}
 

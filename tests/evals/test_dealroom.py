@@ -8,9 +8,9 @@ import pytest
 
 from evals.tasks.dealroom import AnswerScore, Question, RetrievalScore, load_questions, score_answers, score_retrieval
 from indexes.collection import Collection
-from indexes.ranking import SearchMode
+from indexes.search.ranking import SearchMode
 from pipeline.config import Config, EngineSettings
-from tests.indexes.files import write
+from tests.support.files import write
 
 FILES: dict[str, str | bytes] = {
     "cells.md": "Hexalith sells battery cells for 68 euros.\n",

@@ -3,12 +3,12 @@
 import math
 from pathlib import Path
 
-from evals.filings import FilingQuestion
+from evals.datasets.filings import FilingQuestion
 from evals.tasks.documents import page_ranking, score
 from indexes.collection import Collection
 from indexes.documents import Chunk, Document, Hit
-from indexes.ranking import SearchMode
-from tests.indexes.files import write
+from indexes.search.ranking import SearchMode
+from tests.support.files import write
 
 FILES: dict[str, str | bytes] = {
     "cells.md": "Hexalith sells battery cells for 68 euros.\n",

@@ -17,8 +17,8 @@ from evals.bench.embedding import (
     question_scores,
     ratios,
 )
-from evals.collections import JUDGED, JudgedPassages, JudgedQuery, LabelledPassage
-from indexes.embedding import HashEncoder, Vectors
+from evals.datasets.collections import JUDGED, JudgedPassages, JudgedQuery, LabelledPassage
+from indexes.encoders.embedding import HashEncoder, Vectors
 
 COLLECTION = JudgedPassages(
     "made",

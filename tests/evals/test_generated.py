@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from evals.bench.generated import (
+from evals.datasets.generated import (
     BLOCK_DOCUMENTS,
     DOCUMENT_CHUNKS,
     Block,
@@ -17,9 +17,9 @@ from evals.bench.generated import (
     language,
     queries,
 )
-from evals.bench.generated_words import FUNCTION_WORDS, made_up_words, numbers
-from indexes.chunking import chunk
-from indexes.tokens import terms
+from evals.datasets.generated_words import FUNCTION_WORDS, made_up_words, numbers
+from indexes.text.chunking import chunk
+from indexes.text.tokens import terms
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from evals.memory import MemoryIndex, Passage, cached_vectors
-from indexes.embedding import HashEncoder
-from indexes.lexical import RankBM25Index
-from indexes.tokens import index_terms
+from indexes.encoders.embedding import HashEncoder
+from indexes.segments.lexical import RankBM25Index
+from indexes.text.tokens import index_terms
 
 TEXTS = ["cells cost money", "cells cells burn", "a cabinet burned down in town", "cash"]
 PASSAGES = [Passage(i, "", text) for i, text in enumerate(TEXTS)]

@@ -16,7 +16,7 @@ from evals.bench.pdf_evidence import (
     words_share,
 )
 from evals.bench.pdfs import READERS, Reading, measure, pdf_files, search, shares
-from tests.indexes.files import pdf
+from tests.support.files import pdf
 
 TABLE = (
     "Assets\n2022\n2021\nCash\n$\n3,655 $\n4,564 \nDebt\n238 \n(201) \nLeases\n7\n8\nTotal\n9\n10\nSee the notes.\n50"

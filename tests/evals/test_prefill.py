@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.base import Completion, Delta, Message, Sampling, Timings, Usage
+from engine.estimates.speed import SpeedProfile
 from engine.fake import FakeEngine
-from engine.speed import SpeedProfile
-from evals.bench.prefill import Predicted, between, compared, table
+from evals.bench.serving.prefill import Predicted, between, compared, table
 
 
 class Reader(FakeEngine):

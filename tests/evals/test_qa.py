@@ -11,13 +11,13 @@ import pytest
 
 from engine.base import EngineInfo, Message
 from engine.fake import FakeEngine
-from engine.models import DEFAULT_MODEL, locate
+from engine.models.resolution import DEFAULT_MODEL, locate
 from engine.rope.scaling import RopeScaling
-from evals import qa_scores
+from evals.datasets.qa import LEVAL_PARTS, SETS, QaQuestion, sampled
 from evals.qa_answers import answer, read_records
 from evals.qa_prompts import CHUNK_TOKENS, PlannedSource, Planner, Prompt, prepared, stored_prompt
-from evals.qa_scores import RouteAccuracy, joined, outcomes, report, route_accuracy, score_answer, summarise, variants
-from evals.qa_sets import LEVAL_PARTS, SETS, QaQuestion, sampled
+from evals.scorers import qa as qa_scores
+from evals.scorers.qa import RouteAccuracy, joined, outcomes, report, route_accuracy, score_answer, summarise, variants
 from indexes.collection import Collection
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evals.tasks.question_kinds import LABELS, cross_validated, labelled, questions_by_checksum
-from pipeline.question_kind import Example, QuestionKind, examples
+from pipeline.qa.question_kind import Example, QuestionKind, examples
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from evals.collections import JudgedPassages, JudgedQuery, LabelledPassage
+from evals.datasets.collections import JudgedPassages, JudgedQuery, LabelledPassage
 from evals.tasks.retrieval import BASELINE, FATHOM, Indexed, grid, index, leave_one_out, rankers, score
-from indexes.embedding import HashEncoder
-from indexes.retrieval import RankSettings
+from indexes.encoders.embedding import HashEncoder
+from indexes.search.retrieval import RankSettings
 
 COLLECTION = JudgedPassages(
     "made",

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.bench.generated import BLOCK_DOCUMENTS, DOCUMENT_CHUNKS, block, queries
-from evals.bench.scale import ScaleSettings, main, measure_size, panels, table
-from evals.bench.scale_build import KnownVectors, PhaseClock, build_collection, sizes, write_questions
-from evals.bench.scale_likeness import nearest, spread
-from evals.bench.scale_search import dense_recall, exact_nearest, questions, search_times
-from evals.bench.scale_steps import peak_mib, run_step
-from evals.bench.scale_vectors import DIMENSION, chunk_vectors, query_vectors
+from evals.bench.scale.__main__ import ScaleSettings, main, measure_size, panels, table
+from evals.bench.scale.build import KnownVectors, PhaseClock, build_collection, sizes, write_questions
+from evals.bench.scale.likeness import nearest, spread
+from evals.bench.scale.search import dense_recall, exact_nearest, questions, search_times
+from evals.bench.scale.steps import peak_mib, run_step
+from evals.bench.scale.vectors import DIMENSION, chunk_vectors, query_vectors
+from evals.datasets.generated import BLOCK_DOCUMENTS, DOCUMENT_CHUNKS, block, queries
 from indexes.collection import Collection
-from indexes.store import Store
-from pipeline.line_plot import Panel, plot, short
+from indexes.storage.store import Store
+from pipeline.charts import Panel, plot, short
 
 CHUNKS = 2 * DOCUMENT_CHUNKS
 

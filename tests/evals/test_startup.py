@@ -6,7 +6,7 @@ import pytest
 
 from evals.bench.startup import QUESTION, measure, spread, timed
 from indexes.collection import Collection
-from tests.indexes.files import write
+from tests.support.files import write
 
 
 def test_a_spread_is_median_least_and_most() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from indexes.collection import Collection
-from tests.indexes.files import write
-from tests.indexes.rooms import FILES, LETTERS, ONE
+from tests.support.files import write
+from tests.support.rooms import FILES, LETTERS, ONE
 
 
 @pytest.fixture

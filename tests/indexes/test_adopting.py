@@ -10,7 +10,6 @@ import pytest
 
 from indexes.adopting import Claims, adopt, inspect
 from indexes.collection import Collection
-from indexes.document_table import text_digest
 from indexes.errors import (
     CollectionBrokenError,
     CollectionBusyError,
@@ -19,15 +18,16 @@ from indexes.errors import (
     CollectionMissingError,
     CollectionVersionError,
 )
-from indexes.folder import Folder, owner_name
-from indexes.home import home_folder
-from indexes.locking import writing
-from indexes.opening import FILES as NAMES
-from indexes.origin import ORIGIN, read_origin
-from indexes.schema import DATABASE
-from tests.indexes.damaging import copied, forge, made, snapshot, tables
-from tests.indexes.rooms import FILES, ONE, texts_of
-from tests.indexes.test_folder import ODD
+from indexes.files.folder import Folder, owner_name
+from indexes.files.home import home_folder
+from indexes.files.locking import writing
+from indexes.storage.document_table import text_digest
+from indexes.storage.opening import FILES as NAMES
+from indexes.storage.origin import ORIGIN, read_origin
+from indexes.storage.schema import DATABASE
+from tests.indexes.files.test_folder import ODD
+from tests.support.damaging import copied, forge, made, snapshot, tables
+from tests.support.rooms import FILES, ONE, texts_of
 
 FORGERY = text_digest([str(FILES["cells.md"]).replace("68", "98")])
 FORGED = (

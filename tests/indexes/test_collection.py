@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexes.collection import Collection, find_collection
-from indexes.embedding import Encoder
+from indexes.encoders.embedding import Encoder
 from indexes.errors import (
     CollectionBrokenError,
     CollectionBusyError,
@@ -16,14 +16,14 @@ from indexes.errors import (
     EncoderError,
     NothingToRemoveError,
 )
-from indexes.indexing import RunSettings
+from indexes.ingest.run import RunSettings
 from indexes.loaders.limits import LoadLimits
-from indexes.ranking import SearchMode
-from indexes.schema import DATABASE
-from indexes.store import Store
-from tests.indexes.files import pdf, write
-from tests.indexes.rooms import FILES, ONE
-from tests.indexes.test_locking import held_by_another
+from indexes.search.ranking import SearchMode
+from indexes.storage.schema import DATABASE
+from indexes.storage.store import Store
+from tests.indexes.files.test_locking import held_by_another
+from tests.support.files import pdf, write
+from tests.support.rooms import FILES, ONE
 
 
 def _names(collection: Collection) -> list[str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from indexes.collection import Collection
-from indexes.embedding import HashEncoder
+from indexes.encoders.embedding import HashEncoder
 from indexes.errors import EncoderError
-from indexes.ranking import SearchMode
-from tests.indexes.encoders import ChangedEncoder, CountingEncoder
-from tests.indexes.files import write
-from tests.indexes.rooms import ONE
+from indexes.search.ranking import SearchMode
+from tests.support.encoders import ChangedEncoder, CountingEncoder
+from tests.support.files import write
+from tests.support.rooms import ONE
 
 
 def test_a_model_that_has_changed_is_refused_at_search_and_at_the_next_run(collection: Collection, docs: Path) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from indexes.collection import Collection
 from indexes.documents import Chunk, Document, Hit
-from indexes.embedding import HashEncoder, Vectors
+from indexes.encoders.embedding import HashEncoder, Vectors
 from indexes.errors import EncoderError, QueryError
-from indexes.lexical import RankBM25Index
-from indexes.ranking import MAX_QUERY_CHARACTERS, SearchMode, check_query, rank_documents
-from indexes.tokens import index_terms, terms
-from tests.indexes.files import write
-from tests.indexes.rooms import ONE
+from indexes.search.ranking import MAX_QUERY_CHARACTERS, SearchMode, check_query, rank_documents
+from indexes.segments.lexical import RankBM25Index
+from indexes.text.tokens import index_terms, terms
+from tests.support.files import write
+from tests.support.rooms import ONE
 
 HALF_PRECISION = 1e-3  # of a cosine over 64 numbers of 11 binary digits
 

@@ -16,12 +16,12 @@ import pytest
 
 from indexes.collection import Collection
 from indexes.errors import CollectionMissingError
-from indexes.folder import Folder
-from indexes.origin import read_origin, write_origin
-from tests.indexes.crashing import SETTINGS, index
-from tests.indexes.dumps import dump, without_copies
-from tests.indexes.encoders import CountingEncoder
-from tests.indexes.files import write
+from indexes.files.folder import Folder
+from indexes.storage.origin import read_origin, write_origin
+from tests.support.crashing import SETTINGS, index
+from tests.support.dumps import dump, without_copies
+from tests.support.encoders import CountingEncoder
+from tests.support.files import write
 
 ROOT = Path(__file__).parents[2]
 SEED = 20_261_122
@@ -40,7 +40,7 @@ class Runs:
     def __post_init__(self) -> None:
         Path(self.mark).mkdir()
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.indexes.crashing"],
+            [sys.executable, "-m", "tests.support.crashing"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from indexes import compaction
 from indexes.collection import Collection
 from indexes.documents import FileState
 from indexes.errors import CollectionBrokenError, CollectionError
-from indexes.intake import Stamp
-from indexes.ranking import SearchMode
-from indexes.schema import DATABASE
-from indexes.store import STALE, Store
-from indexes.view import open_view
-from tests.indexes.damaging import flip, made, tables
-from tests.indexes.rooms import FILES, ONE, texts_of
-from tests.indexes.stores import new_store, put_document, texts
+from indexes.ingest.changes import Stamp
+from indexes.search.ranking import SearchMode
+from indexes.search.view import open_view
+from indexes.segments import compaction
+from indexes.storage.schema import DATABASE
+from indexes.storage.store import STALE, Store
+from tests.support.damaging import flip, made, tables
+from tests.support.rooms import FILES, ONE, texts_of
+from tests.support.stores import new_store, put_document, texts
 
 SEED = 20_261_128
 FLIPS = 60

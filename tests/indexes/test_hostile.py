@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from indexes.chunking import chunk
+from indexes.ingest.discovery import walk
 from indexes.loaders.limits import LoadLimits
-from indexes.walking import walk
-from indexes.workers import LoaderPool, Outcome
-from tests.indexes.files import OLE, claiming_size, docx, pdf, write
+from indexes.sandbox.pool import LoaderPool, Outcome
+from indexes.text.chunking import chunk
+from tests.support.files import OLE, claiming_size, docx, pdf, write
 
 LIMITS = LoadLimits(
     max_file_mib=8, max_seconds=20.0, max_memory_mib=1024, max_characters=2_000_000, max_unpacked_mib=64

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.chunking import chunk
 from indexes.loaders.limits import LoadLimits
-from indexes.workers import LoaderPool
-from tests.indexes.files import docx, pdf
+from indexes.sandbox.pool import LoaderPool
+from indexes.text.chunking import chunk
+from tests.support.files import docx, pdf
 
 LIMITS = LoadLimits(
     max_file_mib=1, max_seconds=20.0, max_memory_mib=1024, max_characters=1_000_000, max_unpacked_mib=16

@@ -10,7 +10,7 @@ import pytest
 
 from indexes.errors import LoadError
 from indexes.loaders import load
-from tests.indexes.files import docx, epub, package, repacked, xlsx
+from tests.support.files import docx, epub, package, repacked, xlsx
 
 SECRET = "the password of the ants is quetzal"
 _XML = '<?xml version="1.0"?>'

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.chunking import ChunkSizes
 from indexes.collection import Collection
 from indexes.documents import IndexReport
-from indexes.indexing import RunSettings
-from tests.indexes.dumps import dump, without_copies
-from tests.indexes.files import write
+from indexes.ingest.run import RunSettings
+from indexes.text.chunking import ChunkSizes
+from tests.support.dumps import dump, without_copies
+from tests.support.files import write
 
 SIZES = RunSettings(sizes=ChunkSizes(60, 80, 20), processes=1)
 NAMES = ["a.md", "b.txt", "z.md", "north/a.md", "north/c.txt", "south/deep/d.md", "south/e.csv", "south/f.json"]

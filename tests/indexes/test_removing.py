@@ -12,8 +12,8 @@ import pytest
 
 from indexes.collection import Collection
 from indexes.errors import NothingToRemoveError
-from tests.indexes.damaging import made, own
-from tests.indexes.rooms import FILES, ONE
+from tests.support.damaging import made, own
+from tests.support.rooms import FILES, ONE
 
 
 def _killed_at(call: int, folder: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.indexes.files import write
-from tests.pipeline.commands import ok
-from tests.pipeline.questions import FILES
+from tests.support.commands import ok
+from tests.support.files import write
+from tests.support.questions import FILES
 
 
 @pytest.fixture

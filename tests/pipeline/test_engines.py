@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+import engine.chat.tokenizer
 import engine.embedded
 import engine.preview
-import engine.tokenizer
 from engine.base import EngineInfo, Message
 from engine.errors import EngineUnreachableError, ModelDamagedError, ModelMissingError
 from engine.fake import FakeEngine
-from engine.models import ModelFiles, cache_folder
+from engine.models.resolution import ModelFiles, cache_folder
 from engine.preview import EmbeddedSettings
 from pipeline.config import EngineSettings
 from pipeline.engines import EmbeddedSource, RunningSource, engine_source, speed_profile
-from tests.pipeline.records import info
+from tests.support.records import info
 
 CONFIG = {
     "max_position_embeddings": 1000,
@@ -112,7 +112,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
     Started.made = []
     monkeypatch.setattr(engine.embedded, "EmbeddedEngine", Started)
     monkeypatch.setattr(engine.preview, "device_name", lambda: "cpu")
-    monkeypatch.setattr(engine.tokenizer, "ChatTokenizer", Words)
+    monkeypatch.setattr(engine.chat.tokenizer, "ChatTokenizer", Words)
     return Started.made
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from engine.errors import EngineError
 from engine.remote import API_KEY, RemoteEngine
-from indexes.home import home_folder
+from indexes.files.home import home_folder
 from pipeline.config import FILE, Config, flat, load
 from pipeline.engines import engine_source
 from pipeline.errors import ConfigError, ExitCode
 from pipeline.folder_settings import VERDICTS, read_folder_file, revoke, trust, trusted_files
-from tests.pipeline.commands import ok, run
+from tests.support.commands import ok, run
 
 WANTS = """
 [engine]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from indexes.home import home_folder
+from indexes.files.home import home_folder
 from pipeline.config import FILE, Config, load
 from pipeline.errors import ConfigError, ExitCode
 from pipeline.folder_settings import FolderFile, read_folder_file, trust, trusted_files
-from tests.pipeline.commands import FATHOM, ok, run
+from tests.support.commands import FATHOM, ok, run
 
 HEX = "0x" + "f" * 5000  # more digits than Python turns into text
 

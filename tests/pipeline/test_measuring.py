@@ -8,9 +8,9 @@ import pytest
 
 from engine.base import Completion, Delta, Engine, EngineInfo, Message, Sampling, Timings, Usage
 from engine.errors import ModelMissingError
+from engine.estimates.speed import Observation, SpeedProfile
 from engine.fake import FakeEngine
-from engine.models import ModelFiles
-from engine.speed import Observation, SpeedProfile
+from engine.models.resolution import ModelFiles
 from pipeline import measuring
 from pipeline.config import EngineSettings
 from pipeline.engines import speed_profile

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.rope.models import TEXT, make_model
-from tests.pipeline.commands import run
+from tests.support.commands import run
 
 
 @pytest.fixture(scope="module")

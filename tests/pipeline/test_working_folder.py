@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.files import CONFIG, tiny_gguf
-from tests.indexes.models import cross_encoder, sentence_model
-from tests.pipeline import canaries
+from tests.support import canaries
+from tests.support.model_files import CONFIG, tiny_gguf
+from tests.support.models import cross_encoder, sentence_model
 
 ROOT = Path(__file__).parents[2]
 

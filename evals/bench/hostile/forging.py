@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from indexes.origin import ORIGIN, salt_of
-from indexes.sealing import STRUCTURE, TABLES, SealedTable, checksum, seal
+from indexes.storage.origin import ORIGIN, salt_of
+from indexes.storage.sealing import STRUCTURE, TABLES, SealedTable, checksum, seal
 
 _LARGE = 2**20  # characters of a value that is not sealed
 

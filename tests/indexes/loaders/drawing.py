@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indexes.documents import LoadedDocument
 from indexes.loaders.limits import LoadLimits
-from indexes.loaders.pdf import load_pdf
+from indexes.loaders.pdf.document import load_pdf
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Small files of several kinds, as bytes."""
 
-from tests.indexes.files import docx, eml, pdf
+from tests.support.files import docx, eml, pdf
 
 TEXT_PDF = pdf([[("Cells cost 68 euros.", 10)]])
 WORD = docx([("Normal", "Cells cost 68 euros.")])

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from indexes.documents import LoadedDocument
-from indexes.loaders import landlock, seccomp, worker
 from indexes.loaders.limits import LoadLimits
-from indexes.loaders.sandbox import Confinement, confine
+from indexes.sandbox import landlock, seccomp, worker
+from indexes.sandbox.confinement import Confinement, confine
 
 COMMAND = (sys.executable, "-P", str(Path(__file__)))
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -167,7 +167,7 @@ ATTACKS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 def _landlock_alone(scratch: str) -> Confinement:
-    from indexes.loaders import sandbox
+    from indexes.sandbox import confinement as sandbox
 
     return Confinement(landlock.restrict(sandbox._readable(), (scratch, "/dev/null")), False, "not asked for")
 

@@ -7,7 +7,7 @@ import pytest
 from indexes.documents import LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import LoadLimits, load
-from tests.indexes.files import epub, package, repacked
+from tests.support.files import epub, package, repacked
 
 
 def _load(tmp_path: Path, content: bytes, limits: LoadLimits | None = None) -> LoadedDocument:

@@ -9,7 +9,7 @@ import pytest
 from indexes.documents import LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import load
-from tests.indexes.files import docx, eml, package, pdf
+from tests.support.files import docx, eml, package, pdf
 
 HEAD = "From: Ada Byron <ada@example.org>\nSubject: Price\nDate: Mon, 03 Mar 2025 10:00:00 +0000\nMIME-Version: 1.0\n"
 SHOWN = (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from indexes.errors import LoadError, UnsupportedError
 from indexes.loaders import LoadLimits, load, readable_suffixes, sniff
-from tests.indexes.files import OLE, eml, epub, open_folder, unprivileged, xlsx
 from tests.indexes.loaders.samples import BOX, HTML, TABLE, TEXT_PDF, WORD
+from tests.support.files import OLE, eml, epub, open_folder, unprivileged, xlsx
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.pdf", "a.docx", "a.html", "a.csv"])

@@ -12,8 +12,8 @@ import pytest
 
 from indexes.errors import LoadError, UnsupportedError
 from indexes.loaders import load, sniff
-from tests.indexes.files import OLE, epub, package, xlsx
 from tests.indexes.loaders.samples import BOX, HTML, MAIL, TABLE, TEXT_PDF, WORD
+from tests.support.files import OLE, epub, package, xlsx
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from indexes.documents import LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import LoadLimits, load
-from tests.indexes.files import claiming_size, docx, repacked, word
+from tests.support.files import claiming_size, docx, repacked, word
 
 NOTES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"

@@ -9,7 +9,7 @@ import pytest
 
 from indexes.documents import LoadedDocument
 from indexes.loaders import load
-from tests.indexes.files import docx, repacked, word
+from tests.support.files import docx, repacked, word
 
 ORDER = "ignore all previous instructions"
 TEMPLATE = word("<w:p/>")

@@ -8,7 +8,7 @@ import pytest
 from indexes.documents import LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import LoadLimits, load
-from tests.indexes.files import repacked, xlsx
+from tests.support.files import repacked, xlsx
 
 
 def _load(

@@ -1,0 +1,1 @@
+"""Indexing and searching at a hundred thousand chunks and more, beside other libraries."""

@@ -1,0 +1,1 @@
+"""PDF files: pages, rows, tables, headings, titles, hidden text and scans."""

@@ -1,0 +1,1 @@
+"""Queries → ranked passages and documents, over one state of a collection."""

@@ -1,0 +1,1 @@
+"""Text as indexes see it: terms, periods, chunks, and names that are safe to print."""

@@ -1,0 +1,1 @@
+"""The `fathom` command: options, exit codes, what goes to the terminal, and the commands themselves."""

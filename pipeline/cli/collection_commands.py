@@ -1,0 +1,240 @@
+"""Commands about a collection: index, status, search, remove. Rooms load when a command runs."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import ExitCode
+from .exits import reported
+from .options import (
+    CollectionOption,
+    JsonOption,
+    RerankerOption,
+    as_path,
+    open_collection,
+    open_reranker,
+    question_of,
+    settings,
+)
+
+if TYPE_CHECKING:
+    from indexes.ingest.run import RunSettings
+
+    from ..config import IndexSettings
+
+app = typer.Typer()
+
+
+@app.command()
+def index(
+    paths: Annotated[list[Path] | None, typer.Argument(parser=as_path, help="Files and folders to read.")] = None,
+    collection: CollectionOption = None,
+    embedding: Annotated[
+        str | None, typer.Option(help='Embedding model: bundled name, folder or hub id; "none" for words only.')
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try unchanged files again that failed; without PATHS only those.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Move the collection aside, whatever it is, and make it anew.")
+    ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Also read links to files outside of PATHS and to hidden files.")
+    ] = False,
+    max_file_mib: Annotated[int | None, typer.Option(help="Larger files fail, whole.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="A file that takes longer to read fails.")] = None,
+    max_memory_mib: Annotated[int | None, typer.Option(help="A file that needs more to be read fails.")] = None,
+    max_pages: Annotated[int | None, typer.Option(help="Documents of more pages fail.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Files read side by side; 0: one a core, at most 4.")] = None,
+    ocr: Annotated[bool | None, typer.Option("--ocr/--no-ocr", help="Read scanned pages (extra `ocr`).")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Read documents into a collection; only what is new or changed is read again.
+
+    Exit codes: 0 done, 1 error, 2 usage, 4 done but for files that could not be read.
+    """
+    with reported(json):
+        from indexes.collection import FOLDER, Collection, find_collection
+        from indexes.encoders.embedding import prepare_model
+        from indexes.ingest.discovery import walk
+
+        from . import render as report
+        from . import terminal
+        from .progress import index_progress
+
+        if not paths and (rebuild or not retry_failed):
+            raise typer.BadParameter("name the files and folders to read", param_hint="PATHS")
+        config = settings(
+            {
+                "index.embedding": embedding,
+                "index.max_file_mib": max_file_mib,
+                "index.max_seconds": max_seconds,
+                "index.max_memory_mib": max_memory_mib,
+                "index.max_pages": max_pages,
+                "index.processes": processes,
+                "index.ocr": ocr,
+            }
+        )
+        run = _run_settings(config.index, retry_failed, follow_links)
+        if paths:
+            walk(paths, follow_links)  # a wrong path must not leave an empty collection behind
+            folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
+            named = prepare_model(config.index.embedding) if config.index.embedding else None
+            aside = _moved_aside(folder, named) if rebuild else None
+            opened = Collection.open_or_create(folder, named)
+        else:
+            opened, aside = open_collection(collection), None
+        with closing(opened):
+            with index_progress() as show:
+                result = opened.add(paths, run, show) if paths else opened.retry_failed(run, show)
+            result.moved_aside = str(aside or "")
+            if json:
+                terminal.out_json(result)
+            else:
+                for line in report.index_lines(result, str(opened.folder)):
+                    terminal.out(line)
+        if result.interrupted:
+            terminal.note("fathom: interrupted; what was done is kept, the same command goes on")
+            raise typer.Exit(ExitCode.INTERRUPTED)
+        if result.failed or result.skipped.keys() & {path.name for path in paths or []}:
+            raise typer.Exit(ExitCode.BATCH_FAILURES)
+
+
+def _moved_aside(folder: Path, embedding: str | None) -> Path | None:
+    """Where the collection went that stood in the new one's place. Raises EncoderError before it is moved."""
+    from datetime import datetime
+
+    from indexes.encoders.embedding import BUNDLED, make_encoder
+    from indexes.storage.creation import move_aside
+    from indexes.text.printable import printable
+
+    from . import terminal
+
+    make_encoder(embedding or BUNDLED)
+    aside = move_aside(folder, datetime.now())
+    if aside is not None:
+        terminal.note(f"fathom: {printable(str(folder))} is now {printable(str(aside))}; delete it when you like")
+    return aside
+
+
+def _run_settings(config: "IndexSettings", retry_failed: bool, follow_links: bool) -> "RunSettings":
+    from indexes.ingest.run import RunSettings
+    from indexes.loaders.limits import OCR_SECONDS, LoadLimits
+    from indexes.text.chunking import ChunkSizes
+
+    usual = OCR_SECONDS if config.ocr else LoadLimits().max_seconds
+    limits = LoadLimits(
+        max_file_mib=config.max_file_mib,
+        max_seconds=config.max_seconds or usual,
+        max_memory_mib=config.max_memory_mib,
+        max_characters=config.max_characters,
+        max_pages=config.max_pages,
+        ocr=config.ocr,
+    )
+    size = config.chunk_characters
+    sizes = ChunkSizes(size, size * 4 // 3, size // 3)
+    return RunSettings(limits, sizes, config.processes or None, retry_failed, follow_links)
+
+
+@app.command()
+def remove(
+    paths: Annotated[
+        list[Path], typer.Argument(parser=as_path, help="Files, folders, or names as `status --files` lists them.")
+    ],
+    collection: CollectionOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take documents out of a collection; the files stay, and indexing their folder brings them back."""
+    with reported(json):
+        from . import terminal
+
+        with closing(open_collection(collection)) as opened:
+            names = opened.remove(paths)
+        if json:
+            terminal.out_json({"removed": names})
+        else:
+            for name in names:
+                terminal.out(f"removed {name}")
+
+
+@app.command()
+def status(
+    collection: CollectionOption = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only files that could not be read.")] = False,
+    files: Annotated[bool, typer.Option("--files", help="Also list the files that are indexed.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what a collection holds and which files could not be read."""
+    with reported(json):
+        from dataclasses import asdict
+
+        from indexes.documents import FileState
+
+        from . import render as report
+        from . import terminal
+
+        with closing(open_collection(collection)) as opened:
+            stats, records, notes = opened.stats(), opened.files(), opened.notes()
+        if json:
+            shown = [record for record in records if not failed or record.state is FileState.FAILED]
+            listed = [{**asdict(record), "notes": notes.get(record.path, [])} for record in shown]
+            terminal.out_json({**asdict(stats), "file_list": listed})
+        else:
+            for line in report.status_lines(stats, records, notes, failed, files):
+                terminal.out(line)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help='What to look for; "-" reads it from stdin.')],
+    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
+    mode: Annotated[Literal["hybrid", "lexical", "dense"] | None, typer.Option(help="Which indexes rank.")] = None,
+    reranker: RerankerOption = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Search what readers of the files do not see, by words.")
+    ] = False,
+    collection: CollectionOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find the passages that match best, without a language model."""
+    with reported(json):
+        from indexes.search.ranking import SearchMode, check_query
+
+        from . import render as report
+        from . import terminal
+
+        question = question_of(query)
+        check_query(question)
+        if hidden:
+            _search_hidden(question, k, collection, json)
+            return
+        config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
+        chosen = SearchMode(config.retrieval.mode) if config.retrieval.mode else None
+        with closing(open_collection(collection)) as opened:
+            result = opened.search(question, k, chosen, open_reranker(config.retrieval.reranker))
+        if json:
+            terminal.out_json(result)
+        else:
+            for line in report.search_lines(result):
+                terminal.out(line)
+        if not result.hits:
+            raise typer.Exit(ExitCode.NO_ANSWER)
+
+
+def _search_hidden(question: str, k: int, collection: Path | None, json: bool) -> None:
+    from dataclasses import asdict
+
+    from . import render as report
+    from . import terminal
+
+    with closing(open_collection(collection)) as opened:
+        found = opened.search_hidden(question, k)
+    if json:
+        terminal.out_json({"query": question, "hidden": [asdict(hit) for hit in found]})
+    else:
+        for line in report.hidden_lines(found):
+            terminal.out(line)
+    if not found:
+        raise typer.Exit(ExitCode.NO_ANSWER)

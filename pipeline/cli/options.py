@@ -1,0 +1,104 @@
+"""What several commands share: their options, and settings, collection and question made of them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .exits import JSON_FLAG
+
+if TYPE_CHECKING:
+    from indexes.collection import Collection
+    from indexes.search.reranking import Reranker
+
+    from ..config import Config, Loaded
+
+
+def as_path(text: str) -> Path:
+    """The path; an empty one, which often is a variable that was never set, is not the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("the path is empty")
+    return Path(text)
+
+
+CollectionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--collection",
+        "-C",
+        parser=as_path,
+        metavar="FOLDER",
+        help="The collection's folder; else .fathom/ here or in a folder above.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option(JSON_FLAG, help="Print one JSON object on stdout.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Bundled name, folder, .gguf file or hub id (owner/name).")
+]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", help="URL of an OpenAI-compatible server, in place of the embedded vLLM.")
+]
+
+
+RerankerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker", metavar="MODEL", help="Cross-encoder (folder or hub id) that orders the best passages anew: slow."
+    ),
+]
+
+
+def settings(flags: dict[str, Any]) -> "Config":
+    """The configuration seen from the current folder, with flags on top. Raises ConfigError."""
+    return loaded_settings(flags).config
+
+
+def loaded_settings(flags: dict[str, Any]) -> "Loaded":
+    """The same with what became of the folder's `fathom.toml`, which is said on stderr once in a command."""
+    from ..config import load
+    from . import terminal
+
+    loaded = load(Path.cwd(), flags)
+    if loaded.file is not None:
+        from ..trusting import notices
+
+        for line in notices(loaded):
+            terminal.note_once(line)
+    return loaded
+
+
+def open_collection(folder: Path | None) -> "Collection":
+    """The collection in a folder, or the nearest one. Raises CollectionMissingError and its kin."""
+    from indexes.collection import FOLDER, Collection, find_collection
+    from indexes.errors import CollectionMissingError
+
+    found = folder or find_collection(Path.cwd())
+    if found is None:
+        raise CollectionMissingError(
+            f"there is no collection ({FOLDER}/) in {Path.cwd()} or above it", "make one: fathom index FOLDER"
+        )
+    return Collection.open(found)
+
+
+def open_reranker(name: str | None) -> "Reranker | None":
+    """The cross-encoder of a name, not yet loaded; none without a name. Raises EncoderError."""
+    if name is None:
+        return None
+    from indexes.search.reranking import CrossEncoderReranker
+
+    return CrossEncoderReranker(name)
+
+
+def question_of(text: str) -> str:
+    """The question of an argument, "-" standing for stdin. Raises QueryError for one that is not UTF-8."""
+    from indexes.errors import QueryError
+
+    raw = os.fsencode(text)
+    if text == "-":
+        raw = sys.stdin.buffer.read() if sys.stdin else b""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(f"the question is not UTF-8 text: {error.reason}", "write it in UTF-8") from error

@@ -1,0 +1,1 @@
+"""One question's way: retrieve, weigh, route, pack, generate, check the answer against what was read."""

@@ -1,0 +1,53 @@
+"""The graph's state and its surroundings: what nodes read and write, and what they may use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from engine.base import Completion, EngineInfo
+from indexes.collection import Collection
+from indexes.search.ranking import SearchResult
+from indexes.search.reranking import Reranker
+
+from ..config import Config
+from ..engines import EngineSource
+from .answer import Answer, FirstTry
+from .packing import Reading
+from .router import RouteDecision
+
+
+class QuestionState(TypedDict, total=False):
+    """One question on its way; each node adds its part. `seconds` sums what each part took; `whole` is the reading that
+    an answer of "not in the passages" would lead to."""
+
+    question: str
+    dry_run: bool
+    seconds: dict[str, float]
+    found: SearchResult
+    decision: RouteDecision
+    whole: RouteDecision | None
+    first_try: FirstTry | None
+    engine: EngineInfo
+    reading: Reading
+    completion: Completion
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of progress: `stage` what happens now, `text` the answer as it is written."""
+
+    stage: Callable[[str], None] = field(default=lambda _: None)
+    text: Callable[[str], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What nodes work with; not part of the state, because it cannot be copied."""
+
+    config: Config
+    collection: Collection
+    source: EngineSource
+    listener: Listener
+    dry_run: bool = False
+    reranker: Reranker | None = None

@@ -1,0 +1,1 @@
+"""What tests share: files, servers, collections, and the command itself."""
