@@ -16,12 +16,11 @@ from evals.datasets.qa import QaQuestion
 from indexes.collection import Collection
 from pipeline.config import Config, ReadingSettings, RetrievalSettings, RouterSettings
 from pipeline.errors import BudgetError
-from pipeline.qa import nodes
+from pipeline.qa.graph import Plan
 from pipeline.qa.packing import Order, Passage
 from pipeline.qa.prompts import answer_messages
 from pipeline.qa.router import Requested, Route, RouteDecision
-from pipeline.qa.state import Listener, QuestionState, Surroundings
-from pipeline.qa.weighing import Weighing
+from pipeline.session import Session
 
 ANSWER_TOKENS = 160
 KV_TOKENS = 2_000_000  # of a 16-bit cache of a small model on an H100 or H200; the model's length binds before it
@@ -85,39 +84,37 @@ class PlannedSource:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """The pipeline up to the prompt, for one collection and a planned engine."""
+    """Plans for one collection and a planned engine, each by its own settings."""
 
     collection: Collection
     source: PlannedSource
 
-    def plan(self, question: str, config: Config) -> QuestionState:
-        """Retrieved, decided and packed. Raises BudgetError where nothing fits."""
-        state: QuestionState = {"question": question, "dry_run": True, "seconds": {}}
-        for step in (nodes.retrieve, nodes.route, nodes.read):
-            state = {**state, **step(state, self._around(config))}
-        return state
+    def plan(self, question: str, config: Config) -> Plan:
+        """What would be read. Raises BudgetError where nothing was found or fits."""
+        return self._session(config).plan(question)
 
-    def whole(self, state: QuestionState, decision: RouteDecision, config: Config) -> QuestionState:
-        """The same question with whole documents read, as a decision says."""
-        state = {**state, "decision": decision}
-        return {**state, **nodes.read(state, self._around(config))}
+    def prompt(self, plan: Plan, config: Config, decision: RouteDecision | None = None) -> Prompt:
+        """What the model gets to read by a plan, or by another decision for it, and the factor that stretches it.
 
-    def prompt(self, state: QuestionState, config: Config) -> Prompt:
-        """What the model gets to read, and by which factor its engine stretches it."""
-        needed = Weighing(state, self._around(config)).needed_tokens(state["decision"])
-        return self._read(state["question"], state["reading"].passages, needed, state["decision"].documents)
+        Raises BudgetError where a decision's documents do not fit.
+        """
+        session, chosen = self._session(config), decision or plan.decision
+        reading = plan.reading if decision is None else session.read(plan, decision)
+        needed = session.needed_tokens(plan, chosen)
+        return self._prompt(reading.messages, reading.prompt_tokens, needed, chosen.documents)
 
-    def passages(self, state: QuestionState, passages: Sequence[Passage]) -> Prompt:
-        """The passages of a reading in another order."""
-        return self._read(state["question"], passages, state["decision"].prompt_tokens + ANSWER_TOKENS, ())
+    def passages(self, plan: Plan, passages: Sequence[Passage]) -> Prompt:
+        """The passages of a plan in another order."""
+        messages = tuple(answer_messages([passage.prompt() for passage in passages], plan.question))
+        tokens = self.source.prompt_tokens(messages)
+        return self._prompt(messages, tokens, plan.decision.prompt_tokens + ANSWER_TOKENS, ())
 
-    def _read(self, question: str, passages: Sequence[Passage], needed: int, documents: tuple[int, ...]) -> Prompt:
-        messages = tuple(answer_messages([passage.prompt() for passage in passages], question))
+    def _prompt(self, messages: tuple[Message, ...], tokens: int, needed: int, documents: tuple[int, ...]) -> Prompt:
         rope = self.source.preview(needed).rope
-        return Prompt(messages, self.source.prompt_tokens(messages), needed, rope.factor if rope else 1.0, documents)
+        return Prompt(messages, tokens, needed, rope.factor if rope else 1.0, documents)
 
-    def _around(self, config: Config) -> Surroundings:
-        return Surroundings(config, self.collection, self.source, Listener(), dry_run=True)
+    def _session(self, config: Config) -> Session:
+        return Session(config, self.collection, self.source)
 
 
 def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str, Any]:
@@ -132,12 +129,12 @@ def prepared(question: QaQuestion, planner: Planner, variants: bool) -> dict[str
     native = _possible(planner, question.text, _config("native"))
     if native is not None:
         prompts["native"] = planner.prompt(native, _config("native"))
-    decision = auto["decision"]
+    decision = auto.decision
     reads_whole = decision.route is Route.NATIVE
-    whole = decision if reads_whole else auto.get("whole")
+    whole = decision if reads_whole else auto.whole
     chosen = None
     if whole is not None:
-        prompt = planner.prompt(planner.whole(auto, whole, _config("auto")), _config("auto"))
+        prompt = planner.prompt(auto, _config("auto"), whole)
         chosen = "native" if native is not None and prompt.key == prompts["native"].key else "whole"
         prompts.setdefault(chosen, prompt)
     if variants:
@@ -156,25 +153,23 @@ def stored_prompt(stored: Mapping[str, Any]) -> Prompt:
     return Prompt(turns, stored["tokens"], stored["needed_tokens"], stored["factor"], tuple(stored["documents"]))
 
 
-def _variants(
-    question: str, planner: Planner, chunked: QuestionState, native: QuestionState | None
-) -> dict[str, Prompt]:
+def _variants(question: str, planner: Planner, chunked: Plan, native: Plan | None) -> dict[str, Prompt]:
     found = {}
     for tokens in CHUNK_TOKENS:
         config = _config("chunked", chunk_tokens=tokens)
         if (state := _possible(planner, question, config)) is not None:
             found[f"chunked@{tokens}"] = planner.prompt(state, config)
-    by_score = sorted(chunked["reading"].passages, key=lambda passage: -passage.score)
+    by_score = sorted(chunked.reading.passages, key=lambda passage: -passage.score)
     found["chunked@best_first"] = planner.passages(chunked, by_score)
     found["chunked@best_last"] = planner.passages(chunked, by_score[::-1])
-    if native is not None and len(native["decision"].documents) > 1:
+    if native is not None and len(native.decision.documents) > 1:
         for order in ORDERS:
             config = _config("native", order=order)
-            found[f"native@{order}"] = planner.prompt(planner.whole(native, native["decision"], config), config)
+            found[f"native@{order}"] = planner.prompt(native, config, native.decision)
     return found
 
 
-def _possible(planner: Planner, question: str, config: Config) -> QuestionState | None:
+def _possible(planner: Planner, question: str, config: Config) -> Plan | None:
     """A plan, None where nothing fits."""
     try:
         return planner.plan(question, config)

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,86 @@ def test_importing_the_rooms_loads_nothing_heavy() -> None:
 
 def test_a_heavy_import_would_be_seen() -> None:
     assert _loads("import numpy") == {"numpy"}
+
+
+# Packages of a room, and which of its other packages each may import. What stands at a room's root is either what all
+# packages may import, or what none does.
+ARROWS: dict[str, set[str]] = {
+    "indexes.text": set(),
+    "indexes.files": {"indexes.text"},
+    "indexes.encoders": {"indexes.files", "indexes.text"},
+    "indexes.loaders.hidden": set(),
+    "indexes.loaders": {"indexes.files", "indexes.loaders.hidden"},
+    "indexes.loaders.pdf": {"indexes.loaders", "indexes.loaders.hidden"},
+    "indexes.sandbox": {"indexes.files", "indexes.loaders", "indexes.text"},
+    "indexes.storage": {"indexes.encoders", "indexes.files", "indexes.text"},
+    "indexes.segments": {"indexes.encoders", "indexes.files", "indexes.storage", "indexes.text"},
+    "indexes.ingest": {
+        *("indexes.encoders", "indexes.files", "indexes.loaders", "indexes.sandbox", "indexes.segments"),
+        *("indexes.storage", "indexes.text"),
+    },
+    "indexes.search": {"indexes.encoders", "indexes.segments", "indexes.storage", "indexes.text"},
+    "engine.rope": set(),
+    "engine.http": set(),
+    "engine.models": set(),
+    "engine.chat": set(),
+    "engine.kv": {"engine.rope"},
+    "engine.attention": {"engine.kv", "engine.rope"},
+    "engine.estimates": {"engine.attention", "engine.kv", "engine.models", "engine.rope"},
+    "pipeline.qa": set(),
+    "pipeline.cli": {"pipeline.qa"},
+    "evals.datasets": set(),
+    "evals.scorers": set(),
+    "evals.bench": {"evals.datasets", "evals.scorers"},
+    "evals.bench.attention": set(),
+    "evals.bench.hostile": set(),
+    "evals.bench.scale": {"evals.bench", "evals.datasets"},
+    "evals.bench.serving": {"evals.scorers"},
+    "evals.tasks": {"evals.bench.serving", "evals.datasets", "evals.scorers"},
+}
+# Modules at a room's root that its packages may import.
+SHARED = {
+    *("indexes.documents", "indexes.errors", "engine.base", "engine.errors", "engine.surroundings"),
+    *("pipeline.config", "pipeline.engines", "pipeline.errors", "pipeline.folder_settings", "pipeline.trusting"),
+    *("pipeline.charts", "pipeline.measuring", "pipeline.rope_search", "pipeline.session"),
+    *("evals.context", "evals.memory", "evals.qa_answers", "evals.qa_prompts"),
+}
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+
+
+def _package(module: str) -> str:
+    return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def _modules(path: Path) -> set[str]:
+    """Modules of the project that a file imports."""
+    found = set()
+    for name in _imported(path):
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {""}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_arrows_between_the_packages_of_a_room_go_one_way(module: str) -> None:
+    package, room = _package(module), module.partition(".")[0]
+    imported = {name for name in _modules(MODULES[module]) if name.partition(".")[0] == room}
+    if package == room:
+        return  # the room's root: what is shared, and what stands above its packages
+    assert package in ARROWS, f"{package} needs its arrows"
+    packages = {_package(name) for name in imported} - {package, room}
+    assert packages <= ARROWS[package]
+    assert {name for name in imported if _package(name) == room} <= SHARED
+
+
+def test_no_circle_between_packages() -> None:
+    assert len(list(TopologicalSorter(ARROWS).static_order())) == len(ARROWS)
+
+
+@pytest.mark.parametrize("module", sorted(SHARED))
+def test_what_is_shared_imports_nothing_that_imports_it(module: str) -> None:
+    """A package below may be imported, such as the record of a scaling by the engine's contract."""
+    users = {_package(name) for name in MODULES if module in _modules(MODULES[name])} - {module.partition(".")[0]}
+    imported = {_package(name) for name in _modules(MODULES[module])}
+    assert not users & imported

@@ -168,7 +168,7 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
 
 def test_everything_that_the_package_is_built_from_is_copied() -> None:
     project = PYPROJECT["project"]
-    rooms = {package.partition(".")[0] for package in PYPROJECT["tool"]["setuptools"]["packages"]}
+    rooms = {pattern.removesuffix("*") for pattern in PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]}
     needed = {"pyproject.toml", project["readme"], *project["license-files"], *rooms}
     assert needed <= {source for origin, source in copies() if origin is None}
 

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from evals.context import run_context
-from evals.tasks.dealroom import ROOM
+from evals.datasets.dealroom import ROOM
 from indexes.collection import Collection
 from pipeline.errors import ExitCode
 

@@ -16,26 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evals.context import run_context
+from evals.datasets.dealroom import ROOM, Question, load_questions
 from indexes.collection import Collection
 from indexes.search.ranking import SearchMode
 from pipeline.config import Config
 from pipeline.qa.answer import Status
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-QUESTIONS = EXAMPLES / "dealroom.questions.jsonl"
-ROOM = EXAMPLES / "dealroom"
 DEPTH = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with its gold documents and the facts of its gold answer; no documents: unanswerable."""
-
-    id: str
-    kind: str
-    question: str
-    documents: frozenset[str]
-    facts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +47,6 @@ class AnswerScore:
     unanswerable: int
 
 
-def load_questions(path: Path = QUESTIONS) -> list[Question]:
-    """The questions of a JSONL file, in order."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [
-        Question(
-            row["id"],
-            row["kind"],
-            row["question"],
-            frozenset(item["document"] for item in row["evidence"]),
-            tuple(row["facts"]),
-        )
-        for row in rows
-    ]
-
-
 def score_retrieval(collection: Collection, questions: Sequence[Question], mode: SearchMode) -> RetrievalScore:
     """Right documents among the first hits, over the questions that have one."""
     answerable = [question for question in questions if question.documents]
@@ -92,17 +64,17 @@ def score_retrieval(collection: Collection, questions: Sequence[Question], mode:
 def score_answers(collection: Collection, questions: Sequence[Question], config: Config | None = None) -> AnswerScore:
     """Every question through the whole pipeline with the default settings, or others, and one engine."""
     from pipeline.engines import engine_source
-    from pipeline.qa.graph import ask
-    from pipeline.qa.state import Listener, Surroundings
+    from pipeline.session import Session
 
     config = config or Config()
     source = engine_source(config.engine)
+    session = Session(config, collection, source)
     statuses: dict[str, Counter[str]] = {}
     recalls: list[float] = []
     refused = 0
     try:
         for question in questions:
-            answer = ask(question.question, Surroundings(config, collection, source, Listener()))
+            answer = session.ask(question.question)
             statuses.setdefault(question.kind, Counter())[answer.status.value] += 1
             print(f"{question.id:6} {answer.status.value:12} {answer.text[:100]!r}", flush=True)
             if question.documents:

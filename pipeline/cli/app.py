@@ -1,7 +1,6 @@
 """The `fathom` command: arguments in, records out. Rooms load when a command runs."""
 
 import sys
-from contextlib import closing
 from importlib.metadata import version
 from typing import Annotated, Literal
 
@@ -18,8 +17,6 @@ from .options import (
     ModelOption,
     RerankerOption,
     loaded_settings,
-    open_collection,
-    open_reranker,
     question_of,
     settings,
 )
@@ -59,6 +56,7 @@ def ask(
     with reported(json):
         from indexes.search.ranking import check_query
 
+        from ..session import Session
         from . import render as report
         from . import terminal
 
@@ -66,17 +64,12 @@ def ask(
         check_query(text)
         flags = {"router.route": route, "engine.model": model, "engine.url": engine, "retrieval.reranker": reranker}
         config = settings(flags)
-        judge = open_reranker(config.retrieval.reranker)
         stages = terminal.Stages()
-        with closing(open_collection(collection)) as opened, stages.shown():
+        with Session.open(collection, config) as session, stages.shown():
             stages.stage("preparing")
-            from ..engines import engine_source
-            from ..qa.graph import ask as run_graph
-            from ..qa.state import Listener, Surroundings
+            from ..qa.state import Listener
 
-            listener = Listener(stages.stage, stages.text)
-            with closing(engine_source(config.engine)) as source:
-                answer = run_graph(text, Surroundings(config, opened, source, listener, dry_run, judge))
+            answer = session.ask(text, Listener(stages.stage, stages.text), dry_run)
         if json:
             terminal.out_json(answer)
         elif not dry_run:

@@ -13,8 +13,6 @@ from .options import (
     JsonOption,
     RerankerOption,
     as_path,
-    open_collection,
-    open_reranker,
     question_of,
     settings,
 )
@@ -60,6 +58,7 @@ def index(
         from indexes.encoders.embedding import prepare_model
         from indexes.ingest.discovery import walk
 
+        from ..session import open_collection
         from . import render as report
         from . import terminal
         from .progress import index_progress
@@ -148,6 +147,7 @@ def remove(
 ) -> None:
     """Take documents out of a collection; the files stay, and indexing their folder brings them back."""
     with reported(json):
+        from ..session import open_collection
         from . import terminal
 
         with closing(open_collection(collection)) as opened:
@@ -172,6 +172,7 @@ def status(
 
         from indexes.documents import FileState
 
+        from ..session import open_collection
         from . import render as report
         from . import terminal
 
@@ -200,8 +201,9 @@ def search(
 ) -> None:
     """Find the passages that match best, without a language model."""
     with reported(json):
-        from indexes.search.ranking import SearchMode, check_query
+        from indexes.search.ranking import check_query
 
+        from ..session import Session
         from . import render as report
         from . import terminal
 
@@ -211,9 +213,8 @@ def search(
             _search_hidden(question, k, collection, json)
             return
         config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
-        chosen = SearchMode(config.retrieval.mode) if config.retrieval.mode else None
-        with closing(open_collection(collection)) as opened:
-            result = opened.search(question, k, chosen, open_reranker(config.retrieval.reranker))
+        with Session.open(collection, config) as session:
+            result = session.search(question, k)
         if json:
             terminal.out_json(result)
         else:
@@ -226,6 +227,7 @@ def search(
 def _search_hidden(question: str, k: int, collection: Path | None, json: bool) -> None:
     from dataclasses import asdict
 
+    from ..session import open_collection
     from . import render as report
     from . import terminal
 

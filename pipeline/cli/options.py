@@ -10,9 +10,6 @@ import typer
 from .exits import JSON_FLAG
 
 if TYPE_CHECKING:
-    from indexes.collection import Collection
-    from indexes.search.reranking import Reranker
-
     from ..config import Config, Loaded
 
 
@@ -67,28 +64,6 @@ def loaded_settings(flags: dict[str, Any]) -> "Loaded":
         for line in notices(loaded):
             terminal.note_once(line)
     return loaded
-
-
-def open_collection(folder: Path | None) -> "Collection":
-    """The collection in a folder, or the nearest one. Raises CollectionMissingError and its kin."""
-    from indexes.collection import FOLDER, Collection, find_collection
-    from indexes.errors import CollectionMissingError
-
-    found = folder or find_collection(Path.cwd())
-    if found is None:
-        raise CollectionMissingError(
-            f"there is no collection ({FOLDER}/) in {Path.cwd()} or above it", "make one: fathom index FOLDER"
-        )
-    return Collection.open(found)
-
-
-def open_reranker(name: str | None) -> "Reranker | None":
-    """The cross-encoder of a name, not yet loaded; none without a name. Raises EncoderError."""
-    if name is None:
-        return None
-    from indexes.search.reranking import CrossEncoderReranker
-
-    return CrossEncoderReranker(name)
 
 
 def question_of(text: str) -> str:

@@ -1,21 +1,41 @@
-"""The question as a LangGraph: retrieve → route → read → answer → check.
+"""A question as a LangGraph: retrieve → route → start → pack → generate → check.
 
-Nothing found or a dry run ends early; passages that do not hold the answer lead once to whole documents.
+Nothing found and a dry run end early; passages that do not hold the answer lead once to whole documents. Each node is
+named after its function in `nodes`.
 """
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from engine.base import EngineInfo
+from indexes.search.ranking import SearchResult
+
+from ..errors import BudgetError
 from .answer import Answer
+from .evidence import Evidence
+from .packing import Reading
 from .prompts import says_not_found
-from .router import Route
+from .router import Route, RouteDecision
 from .state import QuestionState, Surroundings
 
 Step = Callable[[QuestionState, Surroundings], QuestionState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be read for a question. `whole` is the decision that passages without the answer would lead to."""
+
+    question: str
+    found: SearchResult
+    evidence: Evidence
+    decision: RouteDecision
+    whole: RouteDecision | None
+    reading: Reading
+    engine: EngineInfo
 
 
 @lru_cache(maxsize=1)
@@ -30,52 +50,84 @@ def compiled() -> Any:
 
     graph = StateGraph(QuestionState, context_schema=Surroundings)
 
-    def add(name: str, step: Step) -> None:
+    def add(step: Step) -> None:
         def node(state: QuestionState, runtime: Runtime[Surroundings]) -> QuestionState:
             return step(state, runtime.context)
 
-        graph.add_node(name, node)
+        graph.add_node(step.__name__, node)
 
-    # Names differ from the keys of the state, which LangGraph keeps apart.
-    add("retrieve", nodes.retrieve)
-    add("choose_route", nodes.route)
-    add("read", nodes.read)
-    add("write", nodes.answer)
-    add("escalate", nodes.escalate)
-    add("check", nodes.check)
-    add("refuse", nodes.refuse)
+    for step in (
+        *(nodes.retrieve, nodes.route, nodes.start, nodes.pack, nodes.generate),
+        *(nodes.escalate, nodes.check, nodes.refuse),
+    ):
+        add(step)
     graph.add_edge(START, "retrieve")
-    graph.add_conditional_edges("retrieve", _after_retrieve, ["choose_route", "refuse"])
-    graph.add_edge("choose_route", "read")
-    graph.add_conditional_edges("read", _after_read, ["write", "refuse"])
-    graph.add_conditional_edges("write", _after_write, ["escalate", "check"])
-    graph.add_conditional_edges("escalate", _after_escalate, ["write", "check"])
+    graph.add_conditional_edges("retrieve", _after_retrieve, ["route", "refuse"])
+    graph.add_conditional_edges("route", _after_route, ["start", "pack"])
+    graph.add_edge("start", "pack")
+    graph.add_conditional_edges("pack", _after_pack, ["generate", "check", "refuse"])
+    graph.add_conditional_edges("generate", _after_generate, ["escalate", "check"])
+    graph.add_conditional_edges("escalate", _after_escalate, ["pack", "check"])
     graph.add_edge("check", END)
     graph.add_edge("refuse", END)
     return graph.compile()
 
 
-def ask(question: str, around: Surroundings) -> Answer:
-    """The answer to a question. Raises the errors of all rooms; what was indexed is never touched."""
+def ask(question: str, around: Surroundings, dry_run: bool = False) -> Answer:
+    """The answer to a question; with `dry_run` no engine starts. Raises the errors of all rooms.
+
+    The collection is never changed.
+    """
     started = time.monotonic()
-    initial: QuestionState = {"question": question, "dry_run": around.dry_run, "seconds": {}}
-    final = compiled().invoke(initial, context=around)
-    answer: Answer = final["answer"]
+    answer: Answer = _run(question, around, dry_run)["answer"]
     return replace(answer, timings=replace(answer.timings, total_s=time.monotonic() - started))
 
 
+def plan(question: str, around: Surroundings) -> Plan:
+    """What would be read, without an engine. Raises BudgetError where nothing was found or fits."""
+    state = _run(question, around, dry_run=True)
+    if "reading" not in state:
+        raise BudgetError("nothing was found for the question", "ask it in words that the documents use")
+    return Plan(
+        question=question,
+        found=state["found"],
+        evidence=state["evidence"],
+        decision=state["decision"],
+        whole=state.get("whole"),
+        reading=state["reading"],
+        engine=state["engine"],
+    )
+
+
+def _run(question: str, around: Surroundings, dry_run: bool) -> QuestionState:
+    initial: QuestionState = {"question": question, "dry_run": dry_run, "seconds": {}}
+    final: QuestionState = compiled().invoke(initial, context=around)
+    return final
+
+
 def _after_retrieve(state: QuestionState) -> str:
-    return "choose_route" if state["found"].hits else "refuse"
+    return "route" if state["found"].hits else "refuse"
 
 
-def _after_read(state: QuestionState) -> str:
-    return "refuse" if state["dry_run"] else "write"
+def _after_route(state: QuestionState) -> str:
+    return "pack" if state["dry_run"] else "start"
 
 
-def _after_write(state: QuestionState) -> str:
+def _after_pack(state: QuestionState) -> str:
+    if state["dry_run"]:
+        return "refuse"
+    return "check" if _is_first_attempt(state) else "generate"
+
+
+def _after_generate(state: QuestionState) -> str:
     waiting = state.get("whole") is not None and state["decision"].route is Route.CHUNKED
     return "escalate" if waiting and says_not_found(state["completion"].text) else "check"
 
 
 def _after_escalate(state: QuestionState) -> str:
-    return "write" if state["decision"].escalated else "check"
+    return "check" if _is_first_attempt(state) else "pack"
+
+
+def _is_first_attempt(state: QuestionState) -> bool:
+    """Whether the passages have been answered and whole documents do not follow."""
+    return "completion" in state and state["decision"].route is Route.CHUNKED

@@ -37,9 +37,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The passages in the order of the prompt, the prompt's exact tokens, and what did not fit."""
+    """The passages in the order of the prompt, the prompt itself with its exact tokens, and what did not fit."""
 
     passages: tuple[Passage, ...]
+    messages: tuple[Message, ...]
     prompt_tokens: int
     left_out: tuple[str, ...]
 
@@ -87,9 +88,9 @@ def read_chunks(
 
     def packed(chosen: Sequence[Passage]) -> Reading:
         ordered = merge(_in_document_order(chosen))
-        tokens = count_prompt(answer_messages([p.prompt() for p in ordered], question))
+        messages = answer_messages([p.prompt() for p in ordered], question)
         missing = tuple(name for passage, name in left_out if not any(_within(passage, p) for p in ordered))
-        return Reading(tuple(ordered), tokens, missing)
+        return Reading(tuple(ordered), tuple(messages), count_prompt(messages), missing)
 
     if section_of and taken:
         wide = packed(_widened(taken, room, section_of, lambda passage: cost(passage, len(taken))))
@@ -114,9 +115,10 @@ def read_documents(
     left_out: list[str] = []
     while True:
         ordered = in_order(passages, order)
-        tokens = count_prompt(answer_messages([p.prompt() for p in ordered], question))
+        messages = answer_messages([p.prompt() for p in ordered], question)
+        tokens = count_prompt(messages)
         if tokens <= prompt_tokens or not passages:
-            return Reading(tuple(ordered), tokens, tuple(left_out))
+            return Reading(tuple(ordered), tuple(messages), tokens, tuple(left_out))
         left_out.insert(0, passages.pop().document.name)
 
 

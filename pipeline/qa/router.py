@@ -6,13 +6,14 @@ arXiv 2407.16833). Small models lose more over a very long context than they gai
 2502.09977).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from ..errors import BudgetError
 from .budget import Budget, Limit
+from .evidence import Candidate, Costs, Evidence, ModelStrength, Signals
 from .question_kind import QuestionKind
 
 
@@ -23,17 +24,7 @@ class Route(StrEnum):
     NATIVE = "native"
 
 
-class ModelStrength(StrEnum):
-    """A model by its parameters: under 4 billion, under 20, more; unknown where an engine does not tell."""
-
-    SMALL = "small"
-    MEDIUM = "medium"
-    LARGE = "large"
-    UNKNOWN = "unknown"
-
-
 Requested = Literal["auto", "chunked", "native"]
-SMALL_PARAMETERS, MEDIUM_PARAMETERS = 4_000_000_000, 20_000_000_000
 # Whole reading that a model of a strength is trusted with for the sake of the answer; None: as far as it is reliable.
 # A small model's answers were measured to be no better by it (docs/results.md); the others are set by hand.
 WHOLE_TOKENS: dict[ModelStrength, int | None] = {
@@ -51,35 +42,6 @@ PASSAGE_TOKENS: dict[ModelStrength, int] = {
 }
 UNSURE = 0.3  # a kind less probable than this says nothing
 _SCATTERED = (QuestionKind.COMPARISON, QuestionKind.AGGREGATION, QuestionKind.SYNTHESIS)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A document that could be read whole: its name and its tokens, header included."""
-
-    document_id: int
-    name: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """What speaks for one route or the other: the question's kind, how many documents carry the evidence, how far the
-    best one is ahead of the next (0: not at all, 1: there is no other), and the model's strength."""
-
-    kind: QuestionKind = QuestionKind.LOOKUP
-    kind_probability: float = 0.0
-    documents: int = 0
-    margin: float = 1.0
-    strength: ModelStrength = ModelStrength.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What tokens cost: predicted seconds to the first token and bytes of KV cache; None where it is not known."""
-
-    seconds: Callable[[int], float | None] = field(default=lambda _: None)
-    kv_bytes_per_token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +79,15 @@ class RouteDecision:
 
 
 def decide(
-    requested: Requested,
-    candidates: Sequence[Candidate],
-    overhead_tokens: int,
-    budget: Budget,
-    chunk_tokens: int,
-    signals: Signals = Signals(),
-    costs: Costs = Costs(),
+    evidence: Evidence, budget: Budget, requested: Requested, chunk_tokens: int, costs: Costs = Costs()
 ) -> RouteDecision:
     """The route for a question.
 
-    `candidates` are whole documents, best first; `overhead_tokens` is the prompt without any document;
-    `chunk_tokens` bounds the passages of the chunked route. Whole reading takes as many documents, best first, as fit:
-    every limit under "auto", only the engine's hard ones where "native" was asked for. Raises BudgetError where
+    `chunk_tokens` bounds the passages of the chunked route. Whole reading takes as many candidates, best first, as
+    fit: every limit under "auto", only the engine's hard ones where "native" was requested. Raises BudgetError where
     nothing fits.
     """
+    candidates, overhead_tokens, signals = evidence.candidates, evidence.overhead_tokens, evidence.signals
     limit = budget.binding(hard_only=requested == "native")
     hard = budget.binding(hard_only=True)
     taken, left_out, used = _fitting(candidates, overhead_tokens, limit)
@@ -159,13 +115,12 @@ def decide(
     return RouteDecision(Route.CHUNKED, requested, passages, hard, (), tuple(reasons), (), *weighed)
 
 
-def escalate(
-    candidates: Sequence[Candidate], overhead_tokens: int, budget: Budget, tried: RouteDecision, costs: Costs = Costs()
-) -> RouteDecision | None:
+def escalate(evidence: Evidence, budget: Budget, tried: RouteDecision, costs: Costs = Costs()) -> RouteDecision | None:
     """Whole reading of the documents that carry the evidence after passages did not hold the answer.
 
     None where a limit forbids the best of them, or where passages were what was asked for.
     """
+    candidates, overhead_tokens = evidence.candidates, evidence.overhead_tokens
     limit = budget.binding()
     taken, left_out, used = _fitting(candidates, overhead_tokens, limit)
     if tried.route is not Route.CHUNKED or tried.requested != "auto" or tried.escalated:
@@ -179,15 +134,6 @@ def escalate(
         Route.NATIVE, "auto", limit.tokens, limit, ids, reasons, left_out, tried.signals, budget.limits, readings,
         escalated=True,
     )  # fmt: skip
-
-
-def strength_of(parameters: int | None) -> ModelStrength:
-    """The strength of a model of so many parameters."""
-    if parameters is None:
-        return ModelStrength.UNKNOWN
-    if parameters < SMALL_PARAMETERS:
-        return ModelStrength.SMALL
-    return ModelStrength.MEDIUM if parameters < MEDIUM_PARAMETERS else ModelStrength.LARGE
 
 
 def _weigh(

@@ -11,22 +11,37 @@ from indexes.search.reranking import Reranker
 
 from ..config import Config
 from ..engines import EngineSource
-from .answer import Answer, FirstTry
+from .answer import Answer
+from .evidence import Evidence
 from .packing import Reading
 from .router import RouteDecision
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Passages that were read, the engine that read them and the completion that they led to."""
+
+    decision: RouteDecision
+    engine: EngineInfo
+    reading: Reading
+    completion: Completion
+
+
 class QuestionState(TypedDict, total=False):
-    """One question on its way; each node adds its part. `seconds` sums what each part took; `whole` is the reading that
-    an answer of "not in the passages" would lead to."""
+    """One question on its way; each node adds its part.
+
+    `seconds` sums what each part took. `whole` is the decision that an answer of "not in the documents" would lead to,
+    and `passages` the attempt that led to it.
+    """
 
     question: str
     dry_run: bool
     seconds: dict[str, float]
     found: SearchResult
+    evidence: Evidence
     decision: RouteDecision
     whole: RouteDecision | None
-    first_try: FirstTry | None
+    passages: Attempt | None
     engine: EngineInfo
     reading: Reading
     completion: Completion
@@ -35,7 +50,7 @@ class QuestionState(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears of progress: `stage` what happens now, `text` the answer as it is written."""
+    """Callbacks for progress: `stage` for what happens now, `text` for the answer as it is written."""
 
     stage: Callable[[str], None] = field(default=lambda _: None)
     text: Callable[[str], None] = field(default=lambda _: None)
@@ -48,6 +63,5 @@ class Surroundings:
     config: Config
     collection: Collection
     source: EngineSource
-    listener: Listener
-    dry_run: bool = False
+    listener: Listener = Listener()
     reranker: Reranker | None = None

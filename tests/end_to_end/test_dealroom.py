@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from evals.tasks.dealroom import load_questions
+from evals.datasets.dealroom import load_questions
 from pipeline.qa import schema
 
 from .conftest import Fathom

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.tasks.dealroom import AnswerScore, Question, RetrievalScore, load_questions, score_answers, score_retrieval
+from evals.datasets.dealroom import Question, load_questions
+from evals.tasks.dealroom import AnswerScore, RetrievalScore, score_answers, score_retrieval
 from indexes.collection import Collection
 from indexes.search.ranking import SearchMode
 from pipeline.config import Config, EngineSettings

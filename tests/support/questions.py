@@ -33,13 +33,12 @@ def surroundings(
     files: Mapping[str, str | bytes] = FILES,
     embedding: str = "none",
     listener: Listener | None = None,
-    dry_run: bool = False,
 ) -> Iterator[Surroundings]:
     """What a question needs, around a collection of some files."""
     collection = Collection.open_or_create(folder / ".fathom", embedding)
     collection.add([write(folder / "docs", files)])
     source = RunningSource(engine or FakeEngine())
-    yield Surroundings(config or Config(), collection, source, listener or Listener(), dry_run)
+    yield Surroundings(config or Config(), collection, source, listener or Listener())
     source.close()
     collection.close()
 

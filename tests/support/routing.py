@@ -1,8 +1,8 @@
 """What tests of the router's decisions are made of: candidates, budgets and signals."""
 
 from pipeline.qa.budget import Budget, Limit, LimitName
+from pipeline.qa.evidence import Candidate, Evidence, ModelStrength, Signals
 from pipeline.qa.question_kind import QuestionKind
-from pipeline.qa.router import Candidate, ModelStrength, Signals
 
 OVERHEAD = 100  # tokens of a prompt without a document
 
@@ -14,8 +14,9 @@ def budget_of(hard: int, soft: int | None) -> Budget:
     return Budget(tuple(limits), 0)
 
 
-def candidates_of(sizes: tuple[int, ...]) -> list[Candidate]:
-    return [Candidate(id, f"d{id}.md", size) for id, size in enumerate(sizes, 1)]
+def evidence_of(sizes: tuple[int, ...], signals: Signals = Signals(), overhead: int = OVERHEAD) -> Evidence:
+    candidates = tuple(Candidate(id, f"d{id}.md", size) for id, size in enumerate(sizes, 1))
+    return Evidence(candidates, overhead, signals)
 
 
 def signals_of(kind: QuestionKind | None, strength: ModelStrength = ModelStrength.LARGE) -> Signals:

@@ -22,8 +22,9 @@ from pipeline.qa.answer import (
     Status,
 )
 from pipeline.qa.budget import Limit, LimitName
+from pipeline.qa.evidence import ModelStrength, Signals
 from pipeline.qa.question_kind import QuestionKind
-from pipeline.qa.router import CandidateReading, ModelStrength, Route, RouteDecision, Signals
+from pipeline.qa.router import CandidateReading, Route, RouteDecision
 from tests.support.records import answer, document, hit
 
 CITATION = Citation(1, "memo.pdf", "/docs/memo.pdf", "Memo", "Fees", 2, 3, 10, 20, "The fee\n is  2 percent.")

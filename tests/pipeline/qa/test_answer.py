@@ -80,5 +80,5 @@ def test_only_an_answer_and_a_dry_run_succeed(status: Status, code: ExitCode) ->
 
 
 def test_the_record_of_a_reading_keeps_places_and_order() -> None:
-    read = read_passages(Reading((SECOND, FIRST), 10, ()))
+    read = read_passages(Reading((SECOND, FIRST), (), 10, ()))
     assert [(item.document, item.start, item.end) for item in read] == [("d2.md", 500, 513), ("d1.md", 0, 24)]

@@ -2,9 +2,10 @@
 
 import pytest
 
+from pipeline.qa.evidence import Costs, ModelStrength, strength_of
 from pipeline.qa.question_kind import QuestionKind
-from pipeline.qa.router import CandidateReading, Costs, ModelStrength, Requested, Route, decide, escalate, strength_of
-from tests.support.routing import OVERHEAD, budget_of, candidates_of, signals_of
+from pipeline.qa.router import CandidateReading, Requested, Route, decide, escalate
+from tests.support.routing import budget_of, evidence_of, signals_of
 
 C, N = Route.CHUNKED, Route.NATIVE
 LOOKUP, COMPARE, GATHER, EXPLAIN, YES = QuestionKind
@@ -14,12 +15,12 @@ K = 1000
 
 def test_both_readings_are_told_with_what_they_cost() -> None:
     costs = Costs(lambda tokens: tokens / 100, 2048)
-    decision = decide("auto", candidates_of((500, 600)), OVERHEAD, budget_of(K, None), 300, signals_of(COMPARE), costs)
+    decision = decide(evidence_of((500, 600), signals_of(COMPARE)), budget_of(K, None), "auto", 300, costs)
     assert decision.readings == (
         CandidateReading(N, 1, 600, 6.0, 600 * 2048, True),
         CandidateReading(C, 0, 400, 4.0, 400 * 2048, True),
     )
-    nothing = decide("auto", candidates_of((5000, 600)), OVERHEAD, budget_of(400, None), 300, signals_of(COMPARE))
+    nothing = decide(evidence_of((5000, 600), signals_of(COMPARE)), budget_of(400, None), "auto", 300)
     assert nothing.readings == (
         CandidateReading(N, 2, 5700, None, None, False),
         CandidateReading(C, 0, 400, None, None, True),
@@ -45,18 +46,18 @@ def test_passages_without_the_answer_lead_to_the_same_documents_whole(
     requested: Requested, sizes: tuple[int, ...], hard: int, soft: int | None, documents: tuple[int, ...] | None
 ) -> None:
     budget = budget_of(hard, soft)
-    tried = decide(requested, candidates_of(sizes), OVERHEAD, budget, 300, signals_of(LOOKUP))
-    found = escalate(candidates_of(sizes), OVERHEAD, budget, tried)
+    tried = decide(evidence_of(sizes, signals_of(LOOKUP)), budget, requested, 300)
+    found = escalate(evidence_of(sizes), budget, tried)
     assert (found.documents if found else None) == documents
     if found:
         assert (found.route, found.escalated, found.requested) == (N, True, "auto")
         assert "did not hold the answer" in found.reasons[0]
-        assert escalate(candidates_of(sizes), OVERHEAD, budget, found) is None  # once
+        assert escalate(evidence_of(sizes), budget, found) is None  # once
 
 
 def test_whole_reading_does_not_lead_to_whole_reading() -> None:
-    whole = decide("auto", candidates_of((500,)), OVERHEAD, budget_of(K, None), 300, signals_of(COMPARE))
-    assert escalate(candidates_of((500,)), OVERHEAD, budget_of(K, None), whole) is None
+    whole = decide(evidence_of((500,), signals_of(COMPARE)), budget_of(K, None), "auto", 300)
+    assert escalate(evidence_of((500,)), budget_of(K, None), whole) is None
 
 
 @pytest.mark.parametrize(

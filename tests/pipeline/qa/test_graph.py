@@ -30,8 +30,8 @@ HOSTILE = (
 
 def _ask(tmp_path: Path, reply: str | None = None, question: str = QUESTION, dry_run: bool = False) -> Answer:
     engine = FakeEngine() if reply is None else FakeEngine(replying(reply))
-    with surroundings(tmp_path, engine, dry_run=dry_run) as around:
-        return ask(question, around)
+    with surroundings(tmp_path, engine) as around:
+        return ask(question, around, dry_run)
 
 
 @pytest.mark.parametrize("embedding", ["none", "hash"])
@@ -59,8 +59,8 @@ def test_the_engine_is_asked_once_for_an_answer_and_never_without_one(tmp_path: 
     asked, dry, nothing = FakeEngine(), FakeEngine(), FakeEngine()
     with surroundings(tmp_path, asked) as around:
         ask(QUESTION, around)
-    with surroundings(tmp_path, dry, dry_run=True) as around:
-        ask(QUESTION, around)
+    with surroundings(tmp_path, dry) as around:
+        ask(QUESTION, around, dry_run=True)
     with surroundings(tmp_path, nothing) as around:
         ask("zebra", around)
     assert [len(engine.prompts) for engine in (asked, dry, nothing)] == [1, 0, 0]

@@ -29,7 +29,7 @@ def _start(question: str = QUESTION) -> QuestionState:
 
 def _until_read(around: Surroundings, question: str = QUESTION) -> QuestionState:
     state = _start(question)
-    for step in (nodes.retrieve, nodes.route, nodes.read):
+    for step in (nodes.retrieve, nodes.route, nodes.start, nodes.pack):
         state = {**state, **step(state, around)}
     return state
 
@@ -142,7 +142,7 @@ def test_a_pdf_whose_tokens_just_fit_is_read(tmp_path: Path) -> None:
             with suppress(BudgetError):  # the router's word, before anything is read
                 decided = nodes.route(state, around)
             if decided:
-                reading = nodes.read({**state, **decided}, around)["reading"]
+                reading = nodes.pack({**state, **decided}, around)["reading"]
                 assert [passage.document.name for passage in reading.passages] == ["memo.pdf"]
                 routes.append(decided["decision"].route)
     assert Route.NATIVE in routes
@@ -162,7 +162,7 @@ def test_the_prompt_holds_what_was_read_and_the_question(tmp_path: Path) -> None
     engine = FakeEngine()
     with surroundings(tmp_path, engine) as around:
         state = _until_read(around)
-        nodes.answer(state, around)
+        nodes.generate(state, around)
     content = user_message(engine)
     assert all(passage.text.strip() in content for passage in state["reading"].passages)
     assert content.endswith(QUESTION)
@@ -174,7 +174,7 @@ def test_stages_and_the_text_are_told_as_they_come(tmp_path: Path) -> None:
     listener = Listener(stages.append, pieces.append)
     with surroundings(tmp_path, FakeEngine(replying("It was 13.7 million.")), listener=listener) as around:
         state = _until_read(around)
-        completion = nodes.answer(state, around)["completion"]
+        completion = nodes.generate(state, around)["completion"]
     assert "".join(pieces) == completion.text == "It was 13.7 million."
     assert len(stages) == 3
 
@@ -194,14 +194,14 @@ class Timed(FakeEngine):
 def test_the_speed_of_an_uncached_prompt_is_kept(tmp_path: Path, cached: int, expected: list[Observation]) -> None:
     with surroundings(tmp_path, Timed(cached)) as around:
         state = _until_read(around)
-        nodes.answer(state, around)
+        nodes.generate(state, around)
         assert speed_profile(state["engine"]).observations() == expected
 
 
 def _checked(tmp_path: Path, text: str) -> QuestionState:
     with surroundings(tmp_path, FakeEngine(replying(text))) as around:
         state = _until_read(around)
-        state = {**state, **nodes.answer(state, around)}
+        state = {**state, **nodes.generate(state, around)}
         return {**state, **nodes.check(state, around)}
 
 
@@ -240,8 +240,10 @@ def test_what_did_not_happen_is_missing_and_not_zero(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_tells_the_engine_that_would_start(tmp_path: Path) -> None:
-    with surroundings(tmp_path, dry_run=True) as around:
-        state = _until_read(around)
+    with surroundings(tmp_path) as around:
+        state: QuestionState = {**_start(), "dry_run": True}
+        for step in (nodes.retrieve, nodes.route, nodes.pack):
+            state = {**state, **step(state, around)}
         answer = nodes.refuse(state, around)["answer"]
     assert answer.status is Status.DRY_RUN
     assert isinstance(answer.engine, EngineInfo)

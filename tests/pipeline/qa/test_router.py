@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import BudgetError
+from pipeline.qa.evidence import ModelStrength, Signals
 from pipeline.qa.question_kind import QuestionKind
-from pipeline.qa.router import ModelStrength, Requested, Route, Signals, decide, escalate
-from tests.support.routing import OVERHEAD, budget_of, candidates_of, signals_of
+from pipeline.qa.router import Requested, Route, decide, escalate
+from tests.support.routing import budget_of, evidence_of, signals_of
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,8 @@ def test_the_table_is_long_enough_and_meets_every_kind_and_strength() -> None:
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_the_table(case: Case) -> None:
-    decision = decide(
-        case.requested, candidates_of(case.sizes), OVERHEAD, budget_of(case.hard, case.soft), case.chunk_tokens,
-        signals_of(case.kind, case.strength),
-    )  # fmt: skip
+    evidence = evidence_of(case.sizes, signals_of(case.kind, case.strength))
+    decision = decide(evidence, budget_of(case.hard, case.soft), case.requested, case.chunk_tokens)
     found = (decision.route, decision.requested, decision.prompt_tokens, decision.documents, len(decision.left_out))
     assert found == (case.route, case.requested, case.prompt_tokens, case.documents, case.left_out)
     assert case.says in "; ".join(decision.reasons)
@@ -151,30 +150,30 @@ def test_the_table(case: Case) -> None:
 def test_a_kind_that_is_hardly_likelier_than_chance_says_nothing() -> None:
     for probability, route in ((0.29, C), (0.3, N)):
         signals = Signals(COMPARE, probability, strength=LARGE)
-        assert decide("auto", candidates_of((500,)), OVERHEAD, budget_of(K, None), 300, signals).route is route
+        assert decide(evidence_of((500,), signals), budget_of(K, None), "auto", 300).route is route
 
 
 def test_reasons_tell_of_a_soft_limit_only_where_it_is_passed() -> None:
-    assert len(decide("native", candidates_of((500,)), OVERHEAD, budget_of(1000, 600), 300).reasons) == 1
-    assert len(decide("native", candidates_of((501,)), OVERHEAD, budget_of(1000, 600), 300).reasons) == 2
+    assert len(decide(evidence_of((500,)), budget_of(1000, 600), "native", 300).reasons) == 1
+    assert len(decide(evidence_of((501,)), budget_of(1000, 600), "native", 300).reasons) == 2
 
 
 def test_what_is_left_out_is_named_with_its_size() -> None:
-    decision = decide("native", candidates_of((500, 700)), OVERHEAD, budget_of(1000, None), 300)
+    decision = decide(evidence_of((500, 700)), budget_of(1000, None), "native", 300)
     assert decision.left_out == ("d2.md: 700 tokens do not fit beside the 600 already taken",)
 
 
 @pytest.mark.parametrize("requested", ["auto", "chunked"])
 def test_a_question_without_room_for_one_token_of_reading_is_an_error(requested: Requested) -> None:
     with pytest.raises(BudgetError, match="need 100 tokens, and the budget is 100") as caught:
-        decide(requested, candidates_of((900,)), OVERHEAD, budget_of(100, None), 300)
+        decide(evidence_of((900,)), budget_of(100, None), requested, 300)
     assert "shorter question" in caught.value.hint
 
 
 @pytest.mark.parametrize(("sizes", "says"), [((901, 950), "d1.md has 901 tokens"), ((), "there is no document")])
 def test_a_native_route_that_nothing_fits_is_an_error(sizes: tuple[int, ...], says: str) -> None:
     with pytest.raises(BudgetError, match=f"no whole document fits: {says}, and the budget is 900") as caught:
-        decide("native", candidates_of(sizes), OVERHEAD, budget_of(1000, None), 300)
+        decide(evidence_of(sizes), budget_of(1000, None), "native", 300)
     assert "--route chunked" in caught.value.hint
 
 
@@ -198,9 +197,9 @@ def test_every_route_fits_the_limits_that_it_must_obey(
     kind: QuestionKind,
     strength: ModelStrength,
 ) -> None:
-    candidates, budget = candidates_of(sizes), budget_of(hard, soft)
+    evidence, budget = evidence_of(sizes, signals_of(kind, strength), overhead), budget_of(hard, soft)
     try:
-        decision = decide(requested, candidates, overhead, budget, chunk_tokens, signals_of(kind, strength))
+        decision = decide(evidence, budget, requested, chunk_tokens)
     except BudgetError:
         assert hard <= overhead or (requested == "native" and all(overhead + size > hard for size in sizes))
         return
@@ -216,7 +215,7 @@ def test_every_route_fits_the_limits_that_it_must_obey(
     else:
         assert not decision.documents
         assert overhead < decision.prompt_tokens <= overhead + chunk_tokens
-        later = escalate(candidates, overhead, budget, decision)
+        later = escalate(evidence, budget, decision)
         if later:
             assert overhead + sum(sizes[id - 1] for id in later.documents) <= later.prompt_tokens
             assert later.prompt_tokens == budget.prompt_tokens()

@@ -24,8 +24,8 @@ ENDINGS: dict[str, tuple[str | None, str, bool]] = {
 
 def _asked(folder: Path, reply: str | None, question: str, dry_run: bool) -> dict[str, Any]:
     engine = FakeEngine() if reply is None else FakeEngine(replying(reply))
-    with surroundings(folder, engine, dry_run=dry_run) as around:
-        return dict(json.loads(json.dumps(asdict(ask(question, around)))))
+    with surroundings(folder, engine) as around:
+        return dict(json.loads(json.dumps(asdict(ask(question, around, dry_run)))))
 
 
 def test_the_committed_file_is_what_the_records_give() -> None:
