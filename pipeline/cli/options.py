@@ -10,6 +10,8 @@ import typer
 from .exits import JSON_FLAG
 
 if TYPE_CHECKING:
+    from engine.models.resolution import ModelFiles
+
     from ..config import Config, Loaded
 
 
@@ -47,6 +49,15 @@ RerankerOption = Annotated[
 ]
 
 
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(help="Bundled name, folder, config.json, .gguf file or hub id that is here; the default model."),
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", parser=as_path, metavar="FILE", help="Draw it as an SVG file.")
+]
+
+
 def settings(flags: dict[str, Any]) -> "Config":
     """The configuration seen from the current folder, with flags on top. Raises ConfigError."""
     return loaded_settings(flags).config
@@ -77,3 +88,10 @@ def question_of(text: str) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise QueryError(f"the question is not UTF-8 text: {error.reason}", "write it in UTF-8") from error
+
+
+def described_model(name: str | None) -> "ModelFiles":
+    """The model of an argument, else that of the settings; its weights need not be here. Raises ModelError."""
+    from engine.models.resolution import DEFAULT_MODEL, described
+
+    return described(name or settings({}).engine.model or DEFAULT_MODEL)

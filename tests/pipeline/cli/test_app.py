@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.cli import app as cli
+from pipeline.cli import version
 from pipeline.errors import ExitCode
 from pipeline.qa.schema import answer_schema
 from tests.support.commands import FAKE, FATHOM, indexed, ok, process, run
@@ -273,10 +273,10 @@ def test_an_interrupted_run_says_so_and_the_same_command_goes_on(room: Path, tmp
 
 
 def test_a_command_interrupted_outside_of_its_work_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_name: str) -> str:
+    def interrupt(_json: bool) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "version", interrupt)
+    monkeypatch.setattr(version, "reported", interrupt)
     result = run("version")
     assert (result.exit_code, result.output) == (ExitCode.INTERRUPTED, "")
 
@@ -294,3 +294,8 @@ def test_a_command_interrupted_as_it_loads_says_so(
     with pytest.raises(SystemExit) as end:
         main()
     assert (end.value.code, capsys.readouterr().err) == (ExitCode.INTERRUPTED, "fathom: interrupted\n")
+
+
+def test_the_version_is_an_object_with_json() -> None:
+    number = json.loads(ok("version", "--json"))["version"]
+    assert ok("version") == f"fathom {number}\n"

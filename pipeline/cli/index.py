@@ -1,8 +1,8 @@
-"""Commands about a collection: index, status, search, remove. Rooms load when a command runs."""
+"""`fathom index`: documents into a collection."""
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,7 @@ from .exits import reported
 from .options import (
     CollectionOption,
     JsonOption,
-    RerankerOption,
     as_path,
-    question_of,
     settings,
 )
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from indexes.ingest.run import RunSettings
 
     from ..config import IndexSettings
+
 
 app = typer.Typer()
 
@@ -135,108 +134,3 @@ def _run_settings(config: "IndexSettings", retry_failed: bool, follow_links: boo
     size = config.chunk_characters
     sizes = ChunkSizes(size, size * 4 // 3, size // 3)
     return RunSettings(limits, sizes, config.processes or None, retry_failed, follow_links)
-
-
-@app.command()
-def remove(
-    paths: Annotated[
-        list[Path], typer.Argument(parser=as_path, help="Files, folders, or names as `status --files` lists them.")
-    ],
-    collection: CollectionOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Take documents out of a collection; the files stay, and indexing their folder brings them back."""
-    with reported(json):
-        from ..session import open_collection
-        from . import terminal
-
-        with closing(open_collection(collection)) as opened:
-            names = opened.remove(paths)
-        if json:
-            terminal.out_json({"removed": names})
-        else:
-            for name in names:
-                terminal.out(f"removed {name}")
-
-
-@app.command()
-def status(
-    collection: CollectionOption = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only files that could not be read.")] = False,
-    files: Annotated[bool, typer.Option("--files", help="Also list the files that are indexed.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Say what a collection holds and which files could not be read."""
-    with reported(json):
-        from dataclasses import asdict
-
-        from indexes.documents import FileState
-
-        from ..session import open_collection
-        from . import render as report
-        from . import terminal
-
-        with closing(open_collection(collection)) as opened:
-            stats, records, notes = opened.stats(), opened.files(), opened.notes()
-        if json:
-            shown = [record for record in records if not failed or record.state is FileState.FAILED]
-            listed = [{**asdict(record), "notes": notes.get(record.path, [])} for record in shown]
-            terminal.out_json({**asdict(stats), "file_list": listed})
-        else:
-            for line in report.status_lines(stats, records, notes, failed, files):
-                terminal.out(line)
-
-
-@app.command()
-def search(
-    query: Annotated[str, typer.Argument(help='What to look for; "-" reads it from stdin.')],
-    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
-    mode: Annotated[Literal["hybrid", "lexical", "dense"] | None, typer.Option(help="Which indexes rank.")] = None,
-    reranker: RerankerOption = None,
-    hidden: Annotated[
-        bool, typer.Option("--hidden", help="Search what readers of the files do not see, by words.")
-    ] = False,
-    collection: CollectionOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Find the passages that match best, without a language model."""
-    with reported(json):
-        from indexes.search.ranking import check_query
-
-        from ..session import Session
-        from . import render as report
-        from . import terminal
-
-        question = question_of(query)
-        check_query(question)
-        if hidden:
-            _search_hidden(question, k, collection, json)
-            return
-        config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
-        with Session.open(collection, config) as session:
-            result = session.search(question, k)
-        if json:
-            terminal.out_json(result)
-        else:
-            for line in report.search_lines(result):
-                terminal.out(line)
-        if not result.hits:
-            raise typer.Exit(ExitCode.NO_ANSWER)
-
-
-def _search_hidden(question: str, k: int, collection: Path | None, json: bool) -> None:
-    from dataclasses import asdict
-
-    from ..session import open_collection
-    from . import render as report
-    from . import terminal
-
-    with closing(open_collection(collection)) as opened:
-        found = opened.search_hidden(question, k)
-    if json:
-        terminal.out_json({"query": question, "hidden": [asdict(hit) for hit in found]})
-    else:
-        for line in report.hidden_lines(found):
-            terminal.out(line)
-    if not found:
-        raise typer.Exit(ExitCode.NO_ANSWER)
