@@ -14,11 +14,11 @@ from .landlock import set_no_new_privileges
 
 # name:number on x86_64:number on aarch64; 0 where an architecture has none (0 there is `read` or `io_setup`).
 _DENIED = """
-socket:41:198 connect:42:203 bind:49:200 listen:50:201 accept:43:202 accept4:288:242
+socket:41:198 socketpair:53:199 connect:42:203 bind:49:200 listen:50:201 accept:43:202 accept4:288:242
 execve:59:221 execveat:322:281 fork:57:0 vfork:58:0 setsid:112:157 setpgid:109:154
 ptrace:101:117 process_vm_readv:310:270 process_vm_writev:311:271 process_madvise:440:440 kcmp:312:272
 pidfd_open:434:434 pidfd_getfd:438:438 pidfd_send_signal:424:424 rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240
-setpriority:141:140 ioprio_set:251:30
+setpriority:141:140 ioprio_set:251:30 migrate_pages:256:238 move_pages:279:239
 truncate:76:45 chmod:90:0 fchmod:91:52 fchmodat:268:53 chown:92:0 fchown:93:55 lchown:94:0 fchownat:260:54
 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16
 utime:132:0 utimes:235:0 futimesat:261:0 utimensat:280:88 mknod:133:0 mknodat:259:33
@@ -35,7 +35,14 @@ init_module:175:105 finit_module:313:273 delete_module:176:106
 settimeofday:164:170 clock_settime:227:112 clock_adjtime:305:266 adjtimex:159:171
 sethostname:170:161 setdomainname:171:162 iopl:172:0 ioperm:173:0 syslog:103:116 vhangup:153:58
 """
-_OWN_ALONE = "kill:62:129 tkill:200:130 tgkill:234:131 prlimit64:302:261"  # allowed where the process names itself
+_OWN_ALONE = "kill:62:129 tkill:200:130 tgkill:234:131"  # allowed where the process names itself
+_OWN_OR_ZERO = (  # as these, and where 0 stands for itself; to `kill`, 0 is the whole group
+    "prlimit64:302:261 sched_setparam:142:118 sched_setscheduler:144:119 sched_setaffinity:203:122 "
+    "sched_setattr:314:274"
+)
+# A descriptor's owner is sent any signal when something happens to it, and a terminal takes what is typed into it.
+_FCNTL, _OWNING_COMMANDS = "fcntl:72:25", (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+_IOCTL, _REFUSED_REQUESTS = "ioctl:16:29", (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP, TIOCSTI
 _PRCTL, _CLONE, _CLONE3 = "prctl:157:167", "clone:56:220", "clone3:435:435"
 _NEWEST = 446  # landlock_restrict_self, of the same number everywhere
 _ARCHITECTURES = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}  # as audit knows it; column above
@@ -43,7 +50,7 @@ _CLONE_THREAD = 0x10000
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _MODE_FILTER = 1, 22, 2
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENT_AT, _SECOND_AT = 0, 4, 16, 24
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 
 Instruction = tuple[int, int, int, int]  # code, steps over where true, steps over where false, operand
@@ -96,10 +103,14 @@ def filter_of(machine: str, pid: int) -> list[Instruction]:
     for entry in _DENIED.split():
         if number(entry):
             program += [(_EQUAL, 0, 1, number(entry)), refuse]
-    for entry in _OWN_ALONE.split():
-        own = (_EQUAL, 1, 0, pid)
-        zero = (_EQUAL, 1, 0, 0) if entry.startswith("prlimit64") else own  # "kill 0" reaches the whole group
-        program += [(_EQUAL, 0, 5, number(entry)), argument, (own[0], 2, 0, pid), zero, refuse, allow]
+    for entries, zero in ((_OWN_ALONE, pid), (_OWN_OR_ZERO, 0)):
+        for entry in entries.split():
+            program += [(_EQUAL, 0, 5, number(entry)), argument]
+            program += [(_EQUAL, 2, 0, pid), (_EQUAL, 1, 0, zero), refuse, allow]
+    for entry, values in ((_FCNTL, _OWNING_COMMANDS), (_IOCTL, _REFUSED_REQUESTS)):
+        program += [(_EQUAL, 0, len(values) + 3, number(entry)), (_LOAD, 0, 0, _SECOND_AT)]
+        program += [(_EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)]
+        program += [allow, refuse]
     program += [(_EQUAL, 0, 4, number(_PRCTL)), argument, (_EQUAL, 0, 1, _PR_SET_PDEATHSIG), refuse, allow]
     program += [(_EQUAL, 0, 4, number(_CLONE)), argument, (_ANY_BIT, 1, 0, _CLONE_THREAD), refuse, allow]
     return [*program, allow]

@@ -1,6 +1,7 @@
 """A loader process that a file has taken over, run as a program: it tries what it is not for, and says what worked."""
 
 import ctypes
+import fcntl
 import json
 import mmap
 import os
@@ -112,6 +113,24 @@ def _shared_memory() -> None:
     _checked(_libc.shmget(0x0FA7_0001, mmap.PAGESIZE, _IPC_CREAT | 0o600))
 
 
+def _send_through_a_pair(address: str) -> None:
+    """A pair of sockets is connected already; each datagram may name another receiver."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        one.sendto(b"secret", address)
+
+
+def _own_signals(pid: int) -> None:
+    """Would have the kernel send a process SIGKILL when something is written to a pipe."""
+    end, other = os.pipe()
+    try:
+        fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(end, fcntl.F_SETOWN, pid)
+    finally:
+        os.close(end)
+        os.close(other)
+
+
 def _thread() -> None:
     done = threading.Event()
     threading.Thread(target=done.set).start()
@@ -138,6 +157,7 @@ ATTACKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "listen by TCP": lambda given: _bind(),
     "send by UDP": lambda given: _connect(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 9)),
     "connect to a socket file": lambda given: _connect(socket.AF_UNIX, socket.SOCK_STREAM, given["socket"]),
+    "send to a socket file through a pair": lambda given: _send_through_a_pair(given["datagrams"]),
     "connect to an abstract socket": lambda given: _connect(
         socket.AF_UNIX, socket.SOCK_STREAM, "\0" + given["abstract"]
     ),
@@ -148,12 +168,15 @@ ATTACKS: dict[str, Callable[[dict[str, Any]], object]] = {
     "signal its group": lambda given: os.killpg(os.getpgid(0), 0),
     "trace its parent": lambda given: _checked(_libc.ptrace(_PTRACE_SEIZE, os.getppid(), None, None)),
     "limit its parent": lambda given: resource.prlimit(os.getppid(), resource.RLIMIT_CORE),
+    "keep its parent to one core": lambda given: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(os.getppid())),
+    "give its parent a signal through a pipe": lambda given: _own_signals(os.getppid()),
     "outlive its parent": lambda given: _checked(_libc.prctl(1, 0, 0, 0, 0)),
     "leave its session": lambda given: _child(os.setsid),
     "be root in a namespace": lambda given: _checked(_libc.unshare(_CLONE_NEWUSER)),
     "set up io_uring": lambda given: _checked(_libc.syscall(_IO_URING_SETUP, 1, ctypes.create_string_buffer(120))),
     "share memory": lambda given: _shared_memory(),
     # What is left to it:
+    "choose its own core": lambda given: os.sched_setaffinity(0, os.sched_getaffinity(0)),
     "see that a file is there": lambda given: Path(given["secret"]).stat(),
     "read Python's library": lambda given: Path(os.__file__).read_bytes(),
     "read system files": lambda given: Path("/etc/passwd").read_bytes(),

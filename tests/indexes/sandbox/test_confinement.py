@@ -36,6 +36,7 @@ LEFT = {
     "write in its scratch folder",
     "start a thread",
     "signal itself",
+    "choose its own core",
     "raise its own limits",
 }
 PAST_LANDLOCK = {  # what the filter is for
@@ -43,9 +44,12 @@ PAST_LANDLOCK = {  # what the filter is for
     "change a time",
     "send by UDP",
     "connect to a socket file",
+    "send to a socket file through a pair",
     "start a process",
     "signal its group",  # which is its own
     "limit its parent",
+    "keep its parent to one core",
+    "give its parent a signal through a pipe",
     "outlive its parent",
     "leave its session",
     "be root in a namespace",
@@ -73,7 +77,13 @@ _MACHINES = {"x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "aarch64
 def given(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Things to attack."""
     home = write(tmp_path / "home", {"id_rsa": "private", "victim": "x", "other.txt": "another document"})
-    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as named, socket.socket(socket.AF_UNIX) as abstract:
+    with (
+        socket.socket() as tcp,
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
+    ):
+        datagrams.bind(str(tmp_path / "d"))
         tcp.bind(("127.0.0.1", 0))
         named.bind(str(tmp_path / "s"))
         abstract.bind(f"\0fathom-test-{tmp_path.name}-{id(tcp)}")
@@ -86,6 +96,7 @@ def given(tmp_path: Path) -> Iterator[dict[str, Any]]:
             "document": str(home / "other.txt"),
             "port": tcp.getsockname()[1],
             "socket": str(tmp_path / "s"),
+            "datagrams": str(tmp_path / "d"),
             "abstract": abstract.getsockname()[1:].decode(),
         }
 
@@ -198,7 +209,7 @@ def test_scanned_pages_are_read_where_ocr_is_installed(tmp_path: Path) -> None:
 def _verdict(machine: str, number: int, argument: int = 0, audit: int | None = None, pid: int = 1234) -> int:
     program = seccomp.filter_of(machine, pid)
     audit = seccomp._ARCHITECTURES[machine][0] if audit is None else audit
-    data = {0: number, 4: audit, 16: argument & 0xFFFFFFFF}
+    data = {0: number, 4: audit, 16: argument & 0xFFFFFFFF, 24: argument & 0xFFFFFFFF}
     held, at = 0, 0
     while True:
         code, yes, no, operand = program[at]
@@ -216,6 +227,11 @@ def _verdict(machine: str, number: int, argument: int = 0, audit: int | None = N
         at += 1
 
 
+_SPECIAL = [
+    *seccomp._OWN_ALONE.split(),
+    *seccomp._OWN_OR_ZERO.split(),
+    *(seccomp._FCNTL, seccomp._IOCTL, seccomp._PRCTL, seccomp._CLONE, seccomp._CLONE3),
+]
 _ALLOW, _REFUSE, _MISSING = 0x7FFF0000, 0x50001, 0x50026  # EPERM is 1, ENOSYS 38
 
 
@@ -223,12 +239,7 @@ _ALLOW, _REFUSE, _MISSING = 0x7FFF0000, 0x50001, 0x50026  # EPERM is 1, ENOSYS 3
 def test_the_filter_refuses_what_it_names_and_allows_the_rest(machine: str) -> None:
     column = seccomp._ARCHITECTURES[machine][1]
     denied = {int(entry.split(":")[column]) for entry in seccomp._DENIED.split()} - {0}
-    special = {
-        name: int(numbers[column - 1])
-        for name, *numbers in (
-            entry.split(":") for entry in [*seccomp._OWN_ALONE.split(), seccomp._PRCTL, seccomp._CLONE, seccomp._CLONE3]
-        )
-    }
+    special = {name: int(numbers[column - 1]) for name, *numbers in (entry.split(":") for entry in _SPECIAL)}
     for number in range(447):
         if number not in special.values():
             assert (_verdict(machine, number) == _REFUSE) == (number in denied), number
@@ -239,7 +250,14 @@ def test_the_filter_refuses_what_it_names_and_allows_the_rest(machine: str) -> N
     assert _verdict(machine, special["clone3"]) == _MISSING
     for name in ("kill", "tkill", "tgkill"):
         assert [_verdict(machine, special[name], pid) for pid in (1234, 0, 1, -1)] == [_ALLOW, *[_REFUSE] * 3]
-    assert [_verdict(machine, special["prlimit64"], pid) for pid in (1234, 0, 1)] == [_ALLOW, _ALLOW, _REFUSE]
+    for name in ("prlimit64", "sched_setaffinity", "sched_setattr"):
+        assert [_verdict(machine, special[name], pid) for pid in (1234, 0, 1)] == [_ALLOW, _ALLOW, _REFUSE]
+    for name, refused, allowed in (
+        ("fcntl", (8, 10, 15), (1, 4, 1030)),
+        ("ioctl", (0x8901, 0x8902, 0x5412), (0x5401,)),
+    ):
+        assert {_verdict(machine, special[name], value) for value in refused} == {_REFUSE}
+        assert {_verdict(machine, special[name], value) for value in allowed} == {_ALLOW}
     assert [_verdict(machine, special["prctl"], option) for option in (1, 22, 38)] == [_REFUSE, _ALLOW, _ALLOW]
     assert [_verdict(machine, special["clone"], flags) for flags in (17, 0x10000000, 0x3D0F00)] == [
         _REFUSE,
@@ -253,7 +271,7 @@ def test_numbers_of_system_calls_are_those_of_the_kernels_headers(machine: str) 
     header = Path(_MACHINES[machine]).read_text(encoding="utf-8")
     known = {name: int(number) for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header)}
     column = seccomp._ARCHITECTURES[machine][1]
-    entries = f"{seccomp._DENIED} {seccomp._OWN_ALONE} {seccomp._PRCTL} {seccomp._CLONE} {seccomp._CLONE3}".split()
+    entries = [*seccomp._DENIED.split(), *_SPECIAL]
     assert len(entries) > 100
     for entry in entries:
         assert known.get(entry.split(":")[0], 0) == int(entry.split(":")[column]), entry
