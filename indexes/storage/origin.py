@@ -1,8 +1,9 @@
 """Whose a collection is: an id that this user's key has signed for one folder, or that this user trusts by name.
 
 A folder of documents may come with an index that says what its sender likes. So `.fathom/origin` holds the id of the
-collection and an HMAC of id and inode number of the folder under FATHOM_HOME/key: it holds for no copy, and nobody
-else can make it. FATHOM_HOME/trusted-collections.json maps paths to the ids that the user accepted there.
+collection and an HMAC of id, inode number and birth time of the folder under FATHOM_HOME/key: it holds for no copy, not
+even for one that gets the inode number of the deleted original, and nobody else can make it.
+FATHOM_HOME/trusted-collections.json maps paths to the ids that the user accepted there.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CollectionError
+from ..files.birth import born_ns
 from ..files.folder import Folder
 from ..files.home import HOME, create_private, home_folder, private_folder, read_private, write_private
 
@@ -118,7 +120,8 @@ def _place(folder: Folder) -> str:
 
 
 def _mac(key: bytes, folder: Folder, collection_id: str) -> str:
-    return hmac.digest(key, f"{collection_id} {folder.status.st_ino}".encode(), "sha256").hex()
+    place = f"{folder.status.st_ino} {born_ns(folder.descriptor)}"
+    return hmac.digest(key, f"{collection_id} {place}".encode(), "sha256").hex()
 
 
 def _key(make: bool) -> bytes:

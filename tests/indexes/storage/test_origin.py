@@ -5,10 +5,15 @@ import hmac
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from indexes.birth import born_ns
 from indexes.errors import CollectionError
 from indexes.files.folder import Folder
 from indexes.files.home import home_folder, read_private
@@ -31,11 +36,11 @@ def folder(tmp_path: Path) -> Folder:
     return Folder.open(tmp_path / "c")
 
 
-def test_the_signature_is_an_hmac_of_id_and_inode_under_the_key(folder: Folder) -> None:
+def test_the_signature_is_an_hmac_of_id_inode_and_birth_under_the_key(folder: Folder) -> None:
     name = new_id()
     write_origin(folder, name)
     key = (home_folder() / "key").read_bytes()
-    said = f"{name} {folder.path.stat().st_ino}".encode()
+    said = f"{name} {folder.path.stat().st_ino} {born_ns(folder.descriptor)}".encode()
     expected = hmac.new(key, said, hashlib.sha256).hexdigest()
     assert json.loads((folder.path / ORIGIN).read_text()) == {"id": name, "mac": expected}
     assert read_origin(folder) == Origin(name, expected)
@@ -126,3 +131,32 @@ def test_a_file_of_the_users_own_is_read_to_its_limit(tmp_path: Path) -> None:
     assert read_private(tmp_path / "x", 3) == b"123"
     with pytest.raises(OSError, match="at most 2 bytes"):
         read_private(tmp_path / "x", 2)
+
+
+def test_a_folder_with_the_inode_of_a_deleted_one_is_not_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    with closing(Folder.open(tmp_path / "c")) as first:
+        inode, born = first.status.st_ino, born_ns(first.descriptor)
+        write_origin(first, new_id())
+        origin = (first.path / ORIGIN).read_bytes()
+    shutil.rmtree(tmp_path / "c")
+    for number in range(50):  # ext4 gives it to one of the next
+        again = tmp_path / str(number)
+        again.mkdir()
+        if again.stat().st_ino == inode:
+            break
+    else:
+        pytest.skip("the file system gives no inode number twice")
+    if not born:
+        pytest.skip("the file system knows no birth times")
+    (again / ORIGIN).write_bytes(origin)
+    found = Folder.open(again)
+    unpacked = read_origin(found)
+    assert unpacked is not None
+    assert not is_own(found, unpacked)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the command is Linux's")
+def test_a_birth_time_is_the_one_that_stat_shows(folder: Folder) -> None:
+    shown = subprocess.run(["stat", "-c", "%W", folder.path], capture_output=True, text=True, check=True).stdout
+    assert born_ns(folder.descriptor) // 10**9 == int(shown)
