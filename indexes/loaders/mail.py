@@ -14,6 +14,7 @@ from pathlib import Path
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .encodings import decode
+from .hidden.reasons import OTHER_VERSION
 from .html import add_html
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
@@ -26,6 +27,7 @@ _MAX_PARTS = 5000  # of one message
 _MAX_NESTING = 50  # of multiparts inside multiparts
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}$")
+_WORD, _ADDRESS = re.compile(r"[^\W_]+"), re.compile(r"\b(?:https?|mailto|cid):[^\s<>\"]{1,2000}")
 _ENVELOPE = re.compile(rb"^From \S+ .*\b\d{4}\b.*$", re.M)
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.M)
 _TYPE_SUFFIXES = {"text/html": ".html", "text/csv": ".csv", "text/markdown": ".md", "application/json": ".json"}
@@ -33,10 +35,11 @@ _TYPE_SUFFIXES = {"text/html": ".html", "text/csv": ".csv", "text/markdown": ".m
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A leaf of a message: a text to show, or an attachment."""
+    """A leaf of a message: a text to show, or an attachment. `plain` is the version in plain text of one in HTML."""
 
     message: "Message[str, str]"
     is_attachment: bool
+    plain: "Message[str, str] | None" = None
 
 
 def load_eml(path: Path, limits: LoadLimits) -> LoadedDocument:
@@ -108,21 +111,36 @@ class _Reader:
             if part.is_attachment:
                 self._attachment(part.message, level + 1)
             else:
-                self._body(part.message)
+                self._body(part.message, part.plain)
         return subject
 
-    def _body(self, part: "Message[str, str]") -> None:
-        data, charset = _payload(part), part.get_content_charset() or ""
+    def _body(self, part: "Message[str, str]", plain: "Message[str, str] | None" = None) -> None:
         try:
             if part.get_content_type() == "text/html":
-                own = DocumentBuilder(self.limits)
-                add_html(data, own, charset)
-                self.builder.embed(own.build("html", ""), 6)
+                self._html(part, plain)
             else:
-                lines = [line.rstrip() for line in decode(data, charset).split("\n")]
-                self.builder.block("\n".join(lines).strip("\n"))
+                self.builder.block(_plain_text(part))
         except LoadError as error:
             self.builder.block(f"The message's text: not read ({error})")
+
+    def _html(self, part: "Message[str, str]", plain: "Message[str, str] | None") -> None:
+        """The text in HTML, which is what mail programs show; as plain text only where that is the same, word by word.
+
+        Of plain text that says something else, the lines that do are hidden. HTML that shows no text is passed over.
+        """
+        own = DocumentBuilder(self.limits)
+        add_html(_payload(part), own, part.get_content_charset() or "")
+        document = own.build("html", "")
+        text = _plain_text(plain) if plain is not None else ""
+        shown = _words(document.text)
+        if text and shown in ([], _words(text)):
+            self.builder.embed(replace(document, text=text, headings=(), tables=()), 6)
+            return
+        self.builder.embed(document, 6)
+        known = set(shown)
+        for line in text.split("\n"):
+            if not known.issuperset(_words(line)):
+                self.builder.hide(OTHER_VERSION, line)
 
     def _attachment(self, part: "Message[str, str]", level: int) -> None:
         inner = _inner_message(part)
@@ -159,14 +177,15 @@ def _load_attached(data: bytes, suffix: str, limits: LoadLimits) -> LoadedDocume
 
 
 def _parts(message: "Message[str, str]") -> Iterator[_Part]:
-    """The leaves of a message to read, in order; of alternatives the plain text, else the last that can be read.
+    """The leaves of a message to read, in order; of alternatives the last in HTML with the plain text as its other
+    version, else the plain text, else the last that can be read.
 
     Raises LoadError for more parts or deeper ones than any mail program writes.
     """
-    stack: list[tuple[Message[str, str], int]] = [(message, 0)]
+    stack: list[tuple[Message[str, str], int, Message[str, str] | None]] = [(message, 0, None)]
     count = 0
     while stack:
-        part, depth = stack.pop()
+        part, depth, plain = stack.pop()
         count += 1
         if count > _MAX_PARTS or depth > _MAX_NESTING:
             raise LoadError(f"has over {_MAX_PARTS} parts, or parts nested over {_MAX_NESTING} deep")
@@ -174,11 +193,12 @@ def _parts(message: "Message[str, str]") -> Iterator[_Part]:
         kind = part.get_content_type()
         children = [child for child in part.get_payload() if isinstance(child, Message)] if part.is_multipart() else []
         if kind == "multipart/alternative" and children:
-            stack.append((_best(children), depth + 1))
+            plain, best = _best(children)
+            stack.append((best, depth + 1, plain))
         elif part.is_multipart() and kind != "message/rfc822" and not kind.startswith("message/"):
-            stack.extend((child, depth + 1) for child in reversed(children))
+            stack.extend((child, depth + 1, plain if _holds_html(child) else None) for child in reversed(children))
         elif _is_shown(part, kind):
-            yield _Part(part, False)
+            yield _Part(part, False, plain if kind == "text/html" else None)
         elif kind not in _SIGNATURES and not (kind.startswith("image/") and part.get("Content-ID")):
             yield _Part(part, True)  # pictures inside the text of a mail are not named
 
@@ -190,12 +210,31 @@ def _shorten(part: "Message[str, str]") -> None:
             part.replace_header(name, value[:_MAX_HEADER_CHARACTERS])
 
 
-def _best(alternatives: "list[Message[str, str]]") -> "Message[str, str]":
-    for part in alternatives:
-        if part.get_content_type() == "text/plain" and _payload(part).strip():
-            return part
-    readable = [p for p in alternatives if p.get_content_type() == "text/html" or p.is_multipart()]
-    return readable[-1] if readable else alternatives[0]
+def _best(alternatives: "list[Message[str, str]]") -> "tuple[Message[str, str] | None, Message[str, str]]":
+    """The plain text beside a version in HTML, if there are both, and the version to read."""
+    plain = next((p for p in alternatives if p.get_content_type() == "text/plain" and _payload(p).strip()), None)
+    rich = [part for part in alternatives if _holds_html(part)]
+    if rich:
+        return plain, rich[-1]
+    return None, plain or next((p for p in reversed(alternatives) if p.is_multipart()), alternatives[0])
+
+
+def _holds_html(part: "Message[str, str]", levels: int = 3) -> bool:
+    """Whether a part is HTML to show, or holds some not far below, as beside its pictures."""
+    if part.is_multipart():
+        return levels > 0 and any(_holds_html(c, levels - 1) for c in part.get_payload() if isinstance(c, Message))
+    return part.get_content_type() == "text/html" and _is_shown(part, "text/html")
+
+
+def _plain_text(part: "Message[str, str]") -> str:
+    """A part in plain text. Raises LoadError."""
+    lines = [line.rstrip() for line in decode(_payload(part), part.get_content_charset() or "").split("\n")]
+    return "\n".join(lines).strip("\n")
+
+
+def _words(text: str) -> list[str]:
+    """Words and figures in order; addresses, which HTML has in its links, are none."""
+    return _WORD.findall(_ADDRESS.sub(" ", text.casefold()))
 
 
 def _is_shown(part: "Message[str, str]", kind: str) -> bool:

@@ -21,6 +21,7 @@ BLANK_FORMAT = "number format that shows nothing"
 SLIDE = "hidden slide"
 SHAPE = "hidden shape"
 NOT_READ_ALOUD = "aria-hidden"  # hidden from screen readers
+OTHER_VERSION = "a version that mail programs do not show"
 CHARACTERS = "invisible characters"
 REORDERED = "reversed text"  # shown in another order than stored
 

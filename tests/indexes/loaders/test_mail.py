@@ -2,14 +2,16 @@
 
 import base64
 import mailbox
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from indexes.documents import LoadedDocument
+from indexes.documents import HiddenText, LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import load
 from tests.support.files import docx, eml, package, pdf
+from indexes.loaders.hidden.reasons import MARKED, OTHER_VERSION
 
 HEAD = "From: Ada Byron <ada@example.org>\nSubject: Price\nDate: Mon, 03 Mar 2025 10:00:00 +0000\nMIME-Version: 1.0\n"
 SHOWN = (
@@ -31,8 +33,8 @@ def test_a_message_has_a_heading_its_header_lines_and_its_text(tmp_path: Path) -
     assert [(heading.level, heading.start) for heading in document.headings] == [(1, 0)]
 
 
-def test_of_two_bodies_the_plain_one_is_read_and_html_alone_goes_through_its_loader(tmp_path: Path) -> None:
-    assert _load(tmp_path, eml("plain", "<p>rich</p>")).text == SHOWN + "plain\n"
+def test_html_goes_through_its_loader_beside_plain_text_too(tmp_path: Path) -> None:
+    assert _load(tmp_path, eml("plain", "<p>rich</p>")).text == SHOWN + "rich\n"
     assert _load(tmp_path, eml(html="<p>rich</p><script>x</script>")).text == SHOWN + "rich\n"
 
 
@@ -156,3 +158,37 @@ def test_a_message_that_cannot_be_read_is_named_and_the_others_of_the_mailbox_ar
     )
     assert [line for line in document.text.split("\n") if line in ("one", "two")] == ["one", "two"]
     assert document.notes == ("message 2 has over 5000 parts, or parts nested over 50 deep",)
+
+
+def test_of_two_versions_the_one_that_mail_programs_show_is_read_and_what_the_other_adds_is_hidden(
+    tmp_path: Path,
+) -> None:
+    mail = eml("Dear Bo,\n\nThe price is 9 million.\n", "<p>Dear Bo,</p><p>The price is 1 million.</p>")
+    document = _load(tmp_path, mail)
+    assert document.text == SHOWN + "Dear Bo,\n\nThe price is 1 million.\n"
+    assert document.hidden == (HiddenText(OTHER_VERSION, "The price is 9 million."),)
+
+
+def test_plain_text_that_leaves_words_out_or_turns_them_round_is_not_read(tmp_path: Path) -> None:
+    for text in ("The price is 1 million.", "The price is 9, not 1 million."):
+        document = _load(tmp_path, eml(text, "<p>The price is not 9, 1 million.</p>"))
+        assert document.text == SHOWN + "The price is not 9, 1 million.\n"
+        assert document.hidden == ()
+
+
+def test_plain_text_that_says_the_same_is_read_with_its_lines(tmp_path: Path) -> None:
+    html = '<div>Dear <b>Bo</b>,<br>see <a href="https://example.org/a?b=1">there</a>.</div><p hidden>9 million</p>'
+    document = _load(tmp_path, eml("Dear Bo,\nsee there <https://example.org/a?b=1>.\n", html))
+    assert document.text == SHOWN + "Dear Bo,\nsee there <https://example.org/a?b=1>.\n"
+    assert document.hidden == (HiddenText(MARKED, "9 million"),)
+
+
+def test_pictures_beside_the_html_version_do_not_bring_the_plain_text_back(tmp_path: Path) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "Price"
+    mail.set_content("It is 9 million.")
+    mail.add_alternative("<p>It is 1 million.</p>", subtype="html")
+    mail.get_payload()[1].add_related(b"GIF89a", "image", "gif", cid="<1@x>")  # type: ignore[union-attr, index]
+    document = _load(tmp_path, mail.as_bytes())
+    assert "1 million" in document.text
+    assert "9 million" not in document.text
