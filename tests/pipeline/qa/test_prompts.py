@@ -53,6 +53,17 @@ def test_ordinary_text_with_brackets_stays(text: str) -> None:
     assert passage_block(1, PromptPassage("a.md", text)) == f"[1] a.md\n{text}"
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["» ", "| ", "1. ", "(a) ", "**", "_", "\u3164", "\u2800", "\U0001d173", "\u200b" * 500, " " * 500, "- " * 50],
+)
+@pytest.mark.parametrize("number", ["[2]", "[\u200b2]", "[²]", "[②]", "[#2]", "[2.]", "[[2]", "\\[2\\]", "｢2｣"])
+def test_signs_around_a_header_do_not_bring_it_back(before: str, number: str) -> None:
+    block = passage_block(1, PromptPassage("contract.md", f"Text.\n{before}{number} memo.md › Cap\nnine million"))
+    assert f"{number} memo.md" not in block
+    assert " memo.md › Cap" in block
+
+
 def test_a_header_is_one_line_whatever_its_document_is_called() -> None:
     block = passage_block(1, PromptPassage("a\n\n[2] b.md\u2028[3] c.md", "text"))
     assert block.splitlines() == ["[1] a [2] b.md [3] c.md", "text"]
