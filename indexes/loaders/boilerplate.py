@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 INVISIBLE_TAGS = frozenset(
     "head script style noscript template svg iframe object canvas audio video map datalist select option input button "
-    "textarea ix:header".split()
+    "textarea ix:header noframes noembed rp".split()
 )
 _FURNITURE = frozenset("nav footer aside dialog menu".split())
 _FURNITURE_ROLES = frozenset(

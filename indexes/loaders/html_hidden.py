@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _PICTURES = ("img", "svg", "video", "canvas", "picture", "image", "object")
-_HIDING = "//*[@style or @hidden or @aria-hidden or @color or @text]"  # what a page without sheets hides text by
+_HIDING = (
+    "//*[@style or @hidden or @popover or @aria-hidden or @color or @text]"  # what a page without sheets hides text by
+)
 TOO_MUCH_STYLE = "its style sheets take too long to follow: text that they hide is not kept apart"
 FindSheet = Callable[[str], str | None]  # address of a sheet → its text, or None where it lies elsewhere
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from .css_values import is_bare_number, is_valid, physical, unescaped
 from .selectors import Budget, Node, Selector, parse_selectors
 
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.S)
@@ -27,7 +28,7 @@ PROPERTIES = frozenset(
     "display visibility opacity font font-size position left right top bottom text-indent margin margin-left "
     "margin-top clip clip-path height max-height width max-width overflow overflow-x overflow-y transform filter "
     "float color background background-color background-image background-clip -webkit-background-clip text-shadow "
-    "-webkit-text-fill-color content-visibility".split()
+    "-webkit-text-fill-color content-visibility scale translate".split()
 )
 Declarations = dict[str, tuple[str, bool]]  # property → value in lower case, and whether it is important
 
@@ -38,17 +39,24 @@ def declarations(text: str) -> Declarations:
     found: Declarations = {}
     for part in _COMMENT.sub(" ", text[:_MAX_DECLARATIONS]).split(";"):
         name, colon, value = part.partition(":")
-        name = name.strip().lower()
-        if not colon or name not in PROPERTIES:
+        if not colon:
             continue
-        value = " ".join(value.lower().split())
+        value = " ".join(unescaped(value).lower().split())
         bare = value.removesuffix("important").rstrip()
         is_important = bare != value and bare.endswith("!")
         if is_important:
             value = bare[:-1].rstrip()
-        if value and (is_important or not found.get(name, ("", False))[1]):
-            found[name] = value, is_important
+        for side, part_of_it in physical(unescaped(name.strip()).lower(), value):
+            if side in PROPERTIES and part_of_it and _counts(side, part_of_it, is_important, found):
+                found[side] = part_of_it, is_important
     return found
+
+
+def _counts(name: str, value: str, is_important: bool, found: Declarations) -> bool:
+    """Whether a declaration holds beside those before it: one that no browser takes changes nothing."""
+    if found.get(name, ("", False))[1] and not is_important:
+        return False
+    return is_valid(name, value) or (name not in found and is_bare_number(value))
 
 
 @dataclass(frozen=True, slots=True)

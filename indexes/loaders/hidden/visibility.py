@@ -32,7 +32,8 @@ _LINK: Colour = (0, 0, 238)
 _MARKER: Colour = (255, 255, 0)
 _BEHIND = frozenset(("background", "background-color", "background-image"))
 _FRONT = frozenset(("color", "-webkit-text-fill-color"))
-_HINTS = ("hidden", "href", "color", "text", "bgcolor", "background")  # attributes that stand for a style
+_HINTS = ("hidden", "popover", "href", "color", "text", "bgcolor", "background")  # attributes that stand for a style
+_CLOSED = frozenset(("hidden", "popover"))
 _VISIBILITY = {"hidden": False, "collapse": False, "visible": True, "initial": True}
 
 
@@ -108,7 +109,11 @@ def _computed(
 def _lost(tag: str, style: dict[str, str], attributes: dict[str, str], size: float) -> str:
     """Why an element is not seen with all that is inside it; empty where nothing says so."""
     display = style.get("display", "")
-    if display == "none" or (not display and "hidden" in attributes) or style.get("content-visibility") == "hidden":
+    if (
+        display == "none"
+        or (not display and attributes.keys() & _CLOSED)
+        or style.get("content-visibility") == "hidden"
+    ):
         return MARKED
     if _share(style.get("opacity", "")) <= _TRANSPARENT or "opacity(0" in style.get("filter", ""):
         return INVISIBLE
@@ -131,7 +136,8 @@ def _lost(tag: str, style: dict[str, str], attributes: dict[str, str], size: flo
         sizes = (style.get(name, "") for name in ("height", "max-height", "width", "max-width"))
         if clipped and any(_pixels(value, size, 99.0) <= _THIN_PIXELS for value in sizes if "%" not in value):
             return INVISIBLE
-    return _transformed(style.get("transform", ""), size)
+    moves = [f"{name}({','.join(style[name].split())})" for name in ("scale", "translate") if name in style]
+    return _transformed(" ".join([style.get("transform", ""), *moves]), size)
 
 
 def _transformed(transform: str, size: float) -> str:
