@@ -12,7 +12,9 @@ _TOKEN = re.compile(
 )
 _TINY_HALF_POINTS = int(TINY_POINTS * 2)
 # What gives hidden text away: a file without any of it is read as it is.
-_MARK = re.compile(rf"\\v(?![a-zA-Z0-9-])|\\v[1-9]|\\fs[0-{_TINY_HALF_POINTS}](?!\d)")
+_MARK = re.compile(
+    rf"\\v(?![a-zA-Z0-9-])|\\v[1-9]|\\(?:deleted|nonshppict)(?![a-zA-Z])|\\fs[0-{_TINY_HALF_POINTS}](?!\d)"
+)
 _DATA = re.compile(r"\\bin[1-9]", re.IGNORECASE)
 _BACKGROUND = re.compile(r"\\(?:chcbpat|highlight|cb|cbpat|clcbpat)[1-9]")
 _TABLE = re.compile(r"\\colortbl([^{}]*)")
@@ -31,6 +33,7 @@ class _State:
     """The properties of text at one place; colours are numbers in the file's table, 0 for none."""
 
     is_hidden: bool = False
+    is_deleted: bool = False  # a tracked deletion
     half_points: int = 24
     colour: int = 0
     behind: tuple[tuple[str, int], ...] = ()
@@ -126,6 +129,8 @@ def _changed(state: _State, name: str, number: int | None) -> _State:
     """The state after a control word."""
     if name == "v":
         return replace(state, is_hidden=number != 0)
+    if name in ("deleted", "nonshppict"):
+        return replace(state, is_deleted=number != 0)
     if name == "fs":
         return replace(state, half_points=24 if number is None else number)
     if name == "cf":
@@ -148,7 +153,7 @@ def _why(state: _State, row: _Row, colours: list[Colour | None]) -> str | None:
     """Why text is hidden in this state; None where it is no text."""
     if not state.is_text:
         return None
-    if state.is_hidden:
+    if state.is_hidden or state.is_deleted:
         return MARKED
     if state.half_points <= _TINY_HALF_POINTS:
         return TINY

@@ -14,17 +14,16 @@ from .containers import Container, parse_xml, reading_package
 from .hidden.reasons import MARKED
 from .limits import LoadLimits
 from .parts import DocumentBuilder, squeeze
+from .word_gone import field_codes, is_gone
 from .word_hidden import Looks, looks_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _HEADING_STYLE = re.compile(r"^heading ([1-9])$", re.I)
 _BODY_LEVEL = 9  # outline level of text that is no heading
-_GONE = frozenset((_W + "del", _W + "moveFrom", _FALLBACK))  # tracked deletions, and a drawing told a second time
 _WRAPPERS = frozenset(_W + tag for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
 _SIGNS = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "-"}
 _MAX_SPAN = 64  # columns that one cell may claim
@@ -186,7 +185,7 @@ class _Reader:
         told: list[str] = []
         gone: set[_Element] = set()
         for paragraph in story.iter(_W + "p"):
-            if not any(above.tag in _GONE or above in gone for above in paragraph.iterancestors()):
+            if not any(is_gone(above) or above in gone for above in paragraph.iterancestors()):
                 row = next(paragraph.iterancestors(_W + "tr"), None)  # of a table inside this story
                 if row is not None and (reason := self.looks.row(row)):
                     self.builder.hide(reason, _words(paragraph))
@@ -246,7 +245,7 @@ def _words(story: "_Element") -> str:
     """All text of a story, paragraphs parted by blanks."""
     words = []
     for node in story.iter(_W + "p", _W + "t", *_SIGNS):
-        if not any(above.tag in _GONE for above in node.iterancestors()):
+        if not any(is_gone(above) for above in node.iterancestors()):
             words.append((node.text or "") if node.tag == _W + "t" else " ")
     return "".join(words)
 
@@ -254,6 +253,7 @@ def _words(story: "_Element") -> str:
 def _text(paragraph: "_Element", looks: Looks) -> _Text:
     """The text of a paragraph's runs, in order."""
     text = _Text()
+    codes = field_codes(paragraph)
     stack = [iter(paragraph)]
     reasons = [""]  # why the run around what is read is not seen
     while stack:
@@ -261,12 +261,12 @@ def _text(paragraph: "_Element", looks: Looks) -> _Text:
         if node is None:
             stack.pop()
             reasons.pop()
-        elif node.tag in _GONE:
+        elif is_gone(node):
             continue
         elif node.tag in (_W + "t", _MATH_TEXT) or node.tag in _SIGNS:
             words = _SIGNS.get(node.tag) or node.text or ""
-            if reasons[-1]:
-                text.hidden.append((reasons[-1], words))
+            if reason := MARKED if node in codes else reasons[-1]:
+                text.hidden.append((reason, words))
             else:
                 text.parts.append(words)
         elif node.tag in (_W + "footnoteReference", _W + "endnoteReference"):

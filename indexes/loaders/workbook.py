@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, reading_package
-from .hidden.reasons import COLUMN, ROW, SHEET
+from .hidden.reasons import COLUMN, OTHER_FORMAT, ROW, SHEET
 from .limits import LoadLimits
 from .parts import DocumentBuilder, check_length, squeeze
 from .tables import add_rows
 from .text import spoken
-from .workbook_hidden import Grounds, Looks, hidden_by_format, hidden_columns, is_hidden_row
+from .workbook_hidden import Grounds, Looks, hidden_by_format, hidden_columns, is_hidden_row, said_instead
 
 if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
@@ -27,6 +27,7 @@ _CODES = re.compile(r"\[[^\]]*\]|_.|\*.|[?\s]")  # colours, conditions and paddi
 _DIGITS = re.compile(r"[#0][#0,]*(?:\.([#0]*))?")
 _MAX_ROWS = 2**20  # as many as a sheet of Excel has; a row may claim any number
 _MAX_BLANKS = 10_000_000  # cells of one sheet that are blank, before the last of a row that is not
+_CODED = (0, 1, -1)  # numbers that stand for the words of their format: yes, no, nil
 _CURRENCIES = "$€£¥₹"
 
 
@@ -97,6 +98,10 @@ def _rows(
                 reason = ""
             if builder and (reason := reason or hidden_by_format(value, look.number_format)):
                 unseen.append((reason, text))
+            elif builder and (instead := said_instead(value, look.number_format)) is not None:
+                if value not in _CODED:
+                    unseen.append((OTHER_FORMAT, text))
+                row[column - 1] = instead
             else:
                 row[column - 1] = text
         blanks += row.count("")

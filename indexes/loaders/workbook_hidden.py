@@ -1,8 +1,9 @@
 """Why a cell of a workbook is not seen: its row, its column, the colour of its letters, or its number format."""
 
+import operator
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 _THEME = ("lt1", "dk1", "lt2", "dk2", *(f"accent{number}" for number in range(1, 7)), "hlink", "folHlink")
 _SECTION = re.compile(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;"\\\[]|["\\\[])*')
 _PRINTS_NOTHING = re.compile(r'(?:"\s*"|\[[^\]<>=]*\]|_.|\*\s|\s)*')
+_PART = re.compile(
+    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.|(?P<sign>.)', re.S
+)
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?\d{1,15}(?:\.\d{1,15})?)\]")
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne,
+}  # fmt: skip
 _WHITE_LETTERS = re.compile(r"^\s*\[(?:white|colou?r\s*2)\]", re.I)
 _CONDITIONAL = re.compile(
     rb'<(?:\w+:)?conditionalFormatting\b[^>]*?\bsqref="([^"]*)"[^>]*>(.*?)</(?:\w+:)?conditionalFormatting>', re.S
@@ -134,9 +142,43 @@ def hidden_by_format(value: object, number_format: str) -> str:
     return BLANK_FORMAT if blanks[0] else ""
 
 
+def said_instead(value: object, number_format: str) -> str | None:
+    """The text that a number format shows in place of a value; None where the value itself is seen, or nothing is."""
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        return None
+    sections = _sections(number_format)
+    if isinstance(value, str):
+        return _fixed_text(sections[3]) if len(sections) > 3 else None
+    conditions = [_CONDITION.search(section[:200]) for section in sections[:2]]
+    if not any(conditions):
+        place = 1 if value < 0 else 2 if value == 0 else 0
+        return _fixed_text(sections[place if place < len(sections[:3]) else 0])
+    for section, condition in zip(sections, (*conditions, None), strict=False):
+        if condition is None or _COMPARED[condition[1]](value, float(condition[2])):
+            return _fixed_text(section)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _fixed_text(section: str) -> str | None:
+    """What a section of a format says, where it has no place for a value."""
+    words = []
+    for match in _PART.finditer(section[:200]):
+        if match["sign"] and (match["sign"] in "#?@0" or match["sign"].isalpha()):
+            return None
+        words.append(match["quoted"] or match["escaped"] or match["currency"] or match["sign"] or "")
+    text = " ".join("".join(words).split())
+    return text if any(map(str.isalnum, text)) else None
+
+
 @lru_cache(maxsize=1024)
 def _blank_sections(number_format: str) -> tuple[bool, ...]:
     """Whether each section of a format (positive; negative; zero; text) prints nothing."""
+    return tuple(_PRINTS_NOTHING.fullmatch(section[:200]) is not None for section in _sections(number_format))
+
+
+@lru_cache(maxsize=1024)
+def _sections(number_format: str) -> tuple[str, ...]:
     sections: list[str] = []
     at = 0
     while at <= len(number_format) and len(sections) < 4:
@@ -144,7 +186,7 @@ def _blank_sections(number_format: str) -> tuple[bool, ...]:
         assert match is not None  # it matches the empty text
         sections.append(match[0])
         at = match.end() + 1
-    return tuple(_PRINTS_NOTHING.fullmatch(section[:200]) is not None for section in sections)
+    return tuple(sections)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ SHEET = "hidden sheet"
 ROW = "hidden rows"
 COLUMN = "hidden columns"
 BLANK_FORMAT = "number format that shows nothing"
+OTHER_FORMAT = "value in place of which its number format shows a text"
 SLIDE = "hidden slide"
 SHAPE = "hidden shape"
 NOT_READ_ALOUD = "aria-hidden"  # hidden from screen readers
