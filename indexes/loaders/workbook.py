@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r'\[\$([^\]-]*)[^\]]*\]|"([^"]*)"|\\(.)')  # currency, quoted and escaped text of a number format
 _CODES = re.compile(r"\[[^\]]*\]|_.|\*.|[?\s]")  # colours, conditions and paddings
-_DIGITS = re.compile(r"[#0][#0,]*(?:\.([#0]*))?")
+_DIGITS = re.compile(r"[#0](?:[#0,]*[#0])?(?:\.([#0]*))?(,*)")  # commas at the end divide by a thousand each
 _MAX_ROWS = 2**20  # as many as a sheet of Excel has; a row may claim any number
 _MAX_BLANKS = 10_000_000  # cells of one sheet that are blank, before the last of a row that is not
 _CODED = (0, 1, -1)  # numbers that stand for the words of their format: yes, no, nil
@@ -161,15 +161,15 @@ def _number(value: float, number_format: str) -> str:
     rule = _rule(number_format)
     if rule is None:
         return f"{value:.15g}"
-    decimals, thousands, percent, before, after = rule
-    digits = f"{abs(value) * (100 if percent else 1):{',' if thousands else ''}.{decimals}f}"
+    decimals, thousands, percent, commas, before, after = rule
+    digits = f"{abs(value) * (100 if percent else 1) / 1000**commas:{',' if thousands else ''}.{decimals}f}"
     sign = "-" if value < 0 and digits.strip("0.,") else ""
     return f"{sign}{before}{digits}{'%' if percent else ''}{after}"
 
 
 @lru_cache(maxsize=1024)
-def _rule(number_format: str) -> tuple[int, bool, bool, str, str] | None:
-    """Decimals, thousands, percent, and currency before and after; None for formats that say nothing of these."""
+def _rule(number_format: str) -> tuple[int, bool, bool, int, str, str] | None:
+    """Decimals, thousands, percent, thousands left out, and currency before and after; None for formats that say nothing of these."""
     section = number_format.split(";")[0][:200]
     literals: Iterable[re.Match[str]] = _LITERAL.finditer(section)
     marks = [(m.start(), (m[1] or m[2] or m[3] or "").strip()) for m in literals]
@@ -182,4 +182,5 @@ def _rule(number_format: str) -> tuple[int, bool, bool, str, str] | None:
     currency = [(at, mark) for at, mark in marks if mark in _CURRENCIES or mark.isalpha()]
     before = "".join(mark + (" " if mark.isalpha() else "") for at, mark in currency if mark and at < digits.start())
     after = "".join(" " + mark for at, mark in currency if mark and at > digits.start())
-    return len(digits[1] or ""), "," in digits[0], "%" in bare, before, after
+    thousands = "," in digits[0].removesuffix(digits[2])
+    return len(digits[1] or ""), thousands, "%" in bare, min(len(digits[2]), 9), before, after
