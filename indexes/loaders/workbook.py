@@ -169,7 +169,7 @@ def _number(value: float, number_format: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _rule(number_format: str) -> tuple[int, bool, bool, int, str, str] | None:
-    """Decimals, thousands, percent, thousands left out, and currency before and after; None for formats that say nothing of these."""
+    """Decimals, thousands, percent, thousands left out, currency before and after; None for formats without these."""
     section = number_format.split(";")[0][:200]
     literals: Iterable[re.Match[str]] = _LITERAL.finditer(section)
     marks = [(m.start(), (m[1] or m[2] or m[3] or "").strip()) for m in literals]

@@ -10,8 +10,8 @@ import pytest
 from indexes.documents import HiddenText, LoadedDocument
 from indexes.errors import LoadError
 from indexes.loaders import load
-from tests.support.files import docx, eml, package, pdf
 from indexes.loaders.hidden.reasons import MARKED, OTHER_VERSION
+from tests.support.files import docx, eml, package, pdf
 
 HEAD = "From: Ada Byron <ada@example.org>\nSubject: Price\nDate: Mon, 03 Mar 2025 10:00:00 +0000\nMIME-Version: 1.0\n"
 SHOWN = (

@@ -6,7 +6,7 @@ import pytest
 
 from indexes.documents import LoadedDocument
 from indexes.loaders import load
-from tests.indexes.files import word
+from tests.support.files import word
 
 MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
 WPS = "http://schemas.microsoft.com/office/word/2010/wordprocessingShape"

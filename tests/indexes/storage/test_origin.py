@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from indexes.birth import born_ns
 from indexes.errors import CollectionError
+from indexes.files.birth import born_ns
 from indexes.files.folder import Folder
 from indexes.files.home import home_folder, read_private
 from indexes.storage.origin import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from indexes.loaders import load
-from indexes.loaders.css_values import is_valid, physical, unescaped
+from indexes.loaders.hidden.css_values import is_valid, physical, unescaped
 
 
 def test_escapes_are_undone_as_css_has_them() -> None:
