@@ -23,6 +23,7 @@ from .storage.origin import new_id, require_key, salt_of, trust, write_origin
 from .storage.sealing import META, insert, seal_all_again
 from .storage.store import SHIPPED, STALE, Store
 
+_DEPTH = 2  # of folders in `.fathom`: segments, and one of them
 _KEPT = ("id", "embedding", "generation", "model")  # entries of `meta` that mean something in another's collection
 
 
@@ -75,6 +76,7 @@ def _unbound(path: Path) -> Iterator[Store]:
     folder.owners |= {folder.status.st_uid}
     try:
         check_files(folder)
+        folder.check_all(_DEPTH)
         check_header(folder)
         opened = Opened(folder, connect(folder, None), False)
     except BaseException:

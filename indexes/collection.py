@@ -94,6 +94,11 @@ class Collection:
         return self._store.trusted
 
     @property
+    def unread(self) -> int:
+        """Documents of a trusted collection whose text its sender wrote, until a run reads their files."""
+        return self._store.shipped_count()
+
+    @property
     def encoder(self) -> Encoder | None:
         """The encoder of this collection's vectors, made when first asked for; None without vectors."""
         if self._encoder is None and self.embedding != NONE:

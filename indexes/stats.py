@@ -17,6 +17,7 @@ class CollectionStats:
     chunks: int
     characters: int
     files: dict[str, int]
+    unread: int = 0  # documents whose text its sender wrote, until their files are read here
 
 
 def stats_of(store: Store) -> CollectionStats:
@@ -33,4 +34,5 @@ def stats_of(store: Store) -> CollectionStats:
         store.chunk_count(),
         sum(document.characters for document in documents),
         files,
+        store.shipped_count(),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import EncoderError
 from .base import Encoder, Progress, Vectors
-from .files import BUNDLED, BUNDLED_PACKAGE, absolute_name, fetch_model
+from .files import BUNDLED, BUNDLED_PACKAGE, absolute_name, fetch_model, locate
 from .sentence import SentenceEncoder
 
 __all__ = ["BUNDLED", "NONE", "Encoder", "HashEncoder", "SentenceEncoder", "Vectors", "make_encoder", "prepare_model"]
@@ -53,6 +53,7 @@ def prepare_model(name: str) -> str:
         return name
     make_encoder(name)  # whether the packages are here
     fetch_model(name)
+    locate(name)  # whether it is data alone
     return absolute_name(name)
 
 

@@ -135,7 +135,8 @@ def located_folder(name: str, kind: str, fetch_hint: str) -> Path:
     if is_path(name):
         folder = Path(name).expanduser().absolute()
         if not folder.is_dir():
-            raise EncoderError(f"the {kind} {name!r} cannot be loaded: there is no such folder", HINT)
+            hint = HINT if kind == "embedding model" else f"name a folder or hub id, or leave the {kind} out"
+            raise EncoderError(f"the {kind} {name!r} cannot be loaded: there is no such folder", hint)
         return folder
     found = _cached(name)
     if found is None:

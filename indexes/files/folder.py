@@ -5,7 +5,7 @@ import pwd
 import stat
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
@@ -77,6 +77,18 @@ class Folder:
         if kind == stat.S_IFREG and status.st_nlink > 1:
             raise CollectionError(f"{path} has {status.st_nlink} hard links, expected a file with one name", REBUILD)
         check_owner(path, status, self.owners)
+
+    def check_all(self, depth: int) -> None:
+        """Refuses whatever in this folder, and in those below it to a depth, is no file with one name and no folder."""
+        for name in self.names():
+            status = self.status_of(name)
+            if status is None:
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            self._check(name, status, stat.S_IFDIR if is_folder else stat.S_IFREG)
+            if is_folder and depth:
+                with closing(self.folder(name)) as below:
+                    below.check_all(depth - 1)
 
     def open_file(self, name: str, flags: int = os.O_RDONLY) -> int:
         """Descriptor of a file."""

@@ -11,6 +11,8 @@ from ..text.printable import printable, unprintable
 
 _UNNAMED = frozenset(("", ".", ".."))
 
+_NAMED = 5  # paths that a message lists
+
 
 def is_stored_path(path: str) -> bool:
     """Whether `Places.stored` can have made a path: it names one file, without `..`, and comes back as it is."""
@@ -59,8 +61,13 @@ class Places:
         chosen: dict[str, FileRecord] = {}
         for path in paths:
             at = Path(os.path.normpath(path.absolute()))
-            name = printable(path.as_posix())
-            found = [item for item in records if self.real(item.path).is_relative_to(at) or item.name == name]
+            names = {str(path), printable(path.as_posix())}
+            there = [item for item in records if self.real(item.path).is_relative_to(at)]
+            named = [item for item in records if item.name in names]
+            found = there or named
+            others = {item.path: item for item in named if item not in there}
+            if others and (there or len(others) > 1):
+                raise self._unclear(path, at, there, list(others))
             if not found:
                 raise NothingToRemoveError(
                     f"{printable(str(path))} is not in the collection {self._collection}",
@@ -68,3 +75,12 @@ class Places:
                 )
             chosen.update((record.path, record) for record in found)
         return list(chosen.values())
+
+    def _unclear(self, path: Path, at: Path, there: Sequence[FileRecord], named: Sequence[str]) -> NothingToRemoveError:
+        """What is at a path has another file's name, or several files have it."""
+        some = [printable(str(self.real(item))) for item in named[:_NAMED]]
+        some += [printable(str(at))] if there else []
+        return NothingToRemoveError(
+            f"{printable(str(path))} may mean {len(named) + len(there)} files of the collection: {', '.join(some)}",
+            "give the absolute path of the one that is meant, in quotes",
+        )

@@ -84,7 +84,7 @@ def walk(paths: Iterable[Path], follow_links: bool = False) -> Walk:
 
 def _is_work(candidate: Candidate) -> bool:
     """Whether a file is to be read, or what was indexed through a link is to be taken out."""
-    return not candidate.skip or (candidate.outside and candidate.skip != _LINKED_FOLDER)
+    return not candidate.skip or (candidate.outside and not candidate.skip.startswith(_LINKED_FOLDER))
 
 
 def walk_again(files: Iterable[tuple[Path, str]], follow_links: bool = False) -> Walk:
@@ -166,7 +166,9 @@ class _Walker:
                     if entry.is_dir(follow_symlinks=False):
                         below.append((entry.path, name + "/"))
                     elif entry.is_dir():
-                        self._leave(entry.path, name, _LINKED_FOLDER, bool(outside))
+                        real = printable(os.path.realpath(entry.path))
+                        reason = f"{_LINKED_FOLDER}, {real}" + (", outside of those given" if outside else "")
+                        self._leave(entry.path, name, reason, bool(outside))
                     elif not entry.name.startswith("~$"):
                         self._take(entry, name, outside)
                 except OSError as error:

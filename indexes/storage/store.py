@@ -170,6 +170,12 @@ class Store(DocumentTable):
         query = "UPDATE documents SET path = ?, name = ?, checksum = ? WHERE id = ?"
         self._db.rows(query, (path, name, checksum(self._db.salt, values), row[0]))
 
+    def shipped_count(self) -> int:
+        """Documents that came with a collection made elsewhere, whose files were not read since it was trusted."""
+        if not self.trusted:
+            return 0
+        return int(self._db.rows("SELECT count(*) FROM documents WHERE sha256 = ?", (SHIPPED,))[0][0])
+
     def document_of(self, path: str) -> int | None:
         """The document of a file; None where it has none or is not known."""
         rows = read(self._db, FILES, "WHERE path = ?", (path,))

@@ -1,11 +1,16 @@
 """Paths as text that is safe on a terminal and in a database, and back."""
 
 import re
+import sys
 
-# Control characters, line and paragraph separators, marks that turn the direction of writing, lone surrogates.
-_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
-_ESCAPED = re.compile(rf"[{_UNSAFE}]|\\(?=x[0-9a-f]{{2}}|u[0-9a-f]{{4}})")
+# Control characters, line and paragraph separators, marks that turn the direction of writing, lone surrogates, and what
+# shows nothing: two names that differ by it alone look the same. Joiners stay, which Persian and emoji need.
+_UNSAFE = (
+    "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\xad\u034f\u115f\u1160\u180e\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e007f"
+)
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
+_ESCAPED = re.compile(rf"[{_UNSAFE}]|\\(?=x[0-9a-f]{{2}}|u[0-9a-f]{{4}}|U[0-9a-f]{{8}})")
 
 
 def printable(path: str) -> str:
@@ -23,6 +28,8 @@ def printable(path: str) -> str:
 def _escape(code: int) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
     return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
@@ -30,8 +37,9 @@ def unprintable(name: str) -> str:
     """The path that `printable` made `name` of, as Python's file functions take it."""
 
     def unescape(match: re.Match[str]) -> str:
-        if match[2]:
-            return chr(int(match[2], 16))
+        if match[2] or match[3]:
+            code = int(match[2] or match[3], 16)
+            return chr(code) if code <= sys.maxunicode else match[0]
         code = int(match[1], 16)
         return chr(code if code < 0x80 else code + 0xDC00)
 

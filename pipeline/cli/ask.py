@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from .exits import reported
-from .options import CollectionOption, EngineOption, JsonOption, ModelOption, RerankerOption, question_of, settings
+from .options import (
+    CollectionOption,
+    EngineOption,
+    JsonOption,
+    ModelOption,
+    RerankerOption,
+    note_unread,
+    question_of,
+    settings,
+)
 
 app = typer.Typer()
 
@@ -42,6 +51,7 @@ def ask(
         config = settings(flags)
         stages = terminal.Stages()
         with Session.open(collection, config) as session, stages.shown():
+            note_unread(session.collection)
             stages.stage("preparing")
             from ..qa.state import Listener
 

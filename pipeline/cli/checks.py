@@ -175,7 +175,7 @@ def _collection(folder: Path | None, deep: bool) -> Finding:
     try:
         with closing(Collection.open(folder)) as collection:
             stats, damage = collection.stats(), collection.verify() if deep else []
-            trusted = collection.trusted
+            trusted, unread = collection.trusted, collection.unread
     except IndexesError as error:
         return Finding("collection", Health.PROBLEM, str(error), error.hint)
     if damage:
@@ -184,6 +184,9 @@ def _collection(folder: Path | None, deep: bool) -> Finding:
     found = f"{stats.documents:,} documents, {stats.chunks:,} chunks in {folder}"
     found += ", all checksums right" if deep else ""
     found += ", made elsewhere and trusted by name" if trusted else ""
+    if unread:
+        found += f"; the texts of {unread:,} documents are those that came with it"
+        return Finding("collection", Health.WARNING, found, "read their files: fathom index FOLDER")
     if failed:
         return Finding("collection", Health.WARNING, f"{found}; {failed} files failed", "see: fathom status --failed")
     return Finding("collection", Health.OK, found)

@@ -79,7 +79,8 @@ def index(
         if paths:
             walk(paths, follow_links)  # a wrong path must not leave an empty collection behind
             folder = collection or find_collection(Path.cwd()) or Path.cwd() / FOLDER
-            named = prepare_model(config.index.embedding) if config.index.embedding else None
+            wanted = config.index.embedding or (_own_embedding(folder) if rebuild else None)
+            named = prepare_model(wanted) if wanted else None
             aside = _moved_aside(folder, named) if rebuild else None
             opened = Collection.open_or_create(folder, named)
         else:
@@ -98,6 +99,18 @@ def index(
             raise typer.Exit(ExitCode.INTERRUPTED)
         if result.failed or result.skipped.keys() & {path.name for path in paths or []}:
             raise typer.Exit(ExitCode.BATCH_FAILURES)
+
+
+def _own_embedding(folder: Path) -> str | None:
+    """The model of a collection that is to be made anew, where it is this user's own and can be opened."""
+    from indexes.collection import Collection
+    from indexes.errors import IndexesError
+
+    try:
+        with closing(Collection.open(folder)) as opened:
+            return None if opened.trusted else opened.stats().embedding
+    except IndexesError:
+        return None
 
 
 def _moved_aside(folder: Path, embedding: str | None) -> Path | None:

@@ -11,6 +11,7 @@ from .exits import JSON_FLAG
 
 if TYPE_CHECKING:
     from engine.models.resolution import ModelFiles
+    from indexes.collection import Collection
 
     from ..config import Config, Loaded
 
@@ -75,6 +76,17 @@ def loaded_settings(flags: dict[str, Any]) -> "Loaded":
         for line in notices(loaded):
             terminal.note_once(line)
     return loaded
+
+
+def note_unread(collection: "Collection") -> None:
+    """Says on stderr that documents of a trusted collection hold what its sender wrote."""
+    if count := collection.unread:
+        from . import terminal
+
+        terminal.note(
+            f"fathom: the texts of {count:,} documents came with the collection, and their files were not read since\n"
+            "  → fathom index FOLDER, with the folder of the files"
+        )
 
 
 def question_of(text: str) -> str:

@@ -12,6 +12,7 @@ from .options import (
     CollectionOption,
     JsonOption,
     RerankerOption,
+    note_unread,
     question_of,
     settings,
 )
@@ -46,6 +47,7 @@ def search(
             return
         config = settings({"retrieval.mode": mode, "retrieval.reranker": reranker})
         with Session.open(collection, config) as session:
+            note_unread(session.collection)
             result = session.search(question, k)
         if json:
             terminal.out_json(result)

@@ -9,6 +9,7 @@ from .exits import reported
 from .options import (
     CollectionOption,
     JsonOption,
+    note_unread,
 )
 
 app = typer.Typer()
@@ -32,6 +33,7 @@ def status(
         from . import terminal
 
         with closing(open_collection(collection)) as opened:
+            note_unread(opened)
             stats, records, notes = opened.stats(), opened.files(), opened.notes()
         if json:
             shown = [record for record in records if not failed or record.state is FileState.FAILED]

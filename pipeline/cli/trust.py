@@ -71,6 +71,8 @@ def trust(
             )
         elif found_offer.file or found_offer.collection:
             terminal.out("trusted")
+            if found_offer.collection:
+                terminal.note("its texts are its sender's until the files are read: fathom index FOLDER")
 
 
 def _lines(found: "Offer") -> "Iterator[str]":

@@ -117,7 +117,7 @@ def test_follow_links_reads_files_wherever_they_lie_and_no_linked_folders(home: 
         (received / name).symlink_to(target)
     skips = _skips(received, follow_links=True)
     assert (skips["annex.txt"], skips["env.md"]) == ("", "")
-    assert skips["way"] == "is a link to a folder, which is not followed; name the folder itself"
+    assert skips["way"].startswith("is a link to a folder, which is not followed; name the folder itself, /")
     assert "way/private.md" not in skips
 
 
