@@ -103,6 +103,10 @@ def _disarm(store: Store, collection_id: str) -> None:
     database = store.database
     database.rows("DELETE FROM files WHERE document_id IS NULL")
     database.rows("UPDATE files SET mtime_ns = ?, state = ?, reason = ''", (STALE, FileState.INDEXED))
+    for table, column in (("chunks", "document_id"), ("hidden", "document_id"), ("documents", "id")):
+        database.rows(
+            f"DELETE FROM {table} WHERE {column} NOT IN (SELECT document_id FROM files)"
+        )  # no run meets these
     database.rows("UPDATE documents SET sha256 = ?", (SHIPPED,))
 
     def key(old: bytes) -> bytes:

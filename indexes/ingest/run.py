@@ -74,6 +74,8 @@ class IndexRun:
                     self.report.removed.append(record.name)
                     forget(self._store, record)
                 self._renew(pool, walk)
+                if walk.folders:
+                    self._drop_shipped()
                 if pool.confinement is not None:
                     self.report.confined = bool(pool.confinement.landlock)
                     self.report.confinement = str(pool.confinement)
@@ -129,6 +131,13 @@ class IndexRun:
                     break
         self._progress.files_total += len(again)
         self._read(pool, self._intake(walk), again)
+
+    def _drop_shipped(self) -> None:
+        """Forgets what came with a collection that was accepted, and lies where this run did not look: nobody knows
+        whether there is such a file."""
+        for record in self._store.shipped():
+            self.report.removed.append(record.name)
+            forget(self._store, record)
 
     def _jobs(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, reading_package
-from .hidden.reasons import COLUMN, OTHER_FORMAT, ROW, SHEET
+from .hidden import COLUMN, OTHER_FORMAT, ROW, SHEET
 from .limits import LoadLimits
 from .parts import DocumentBuilder, check_length, squeeze
 from .tables import add_rows
@@ -169,7 +169,10 @@ def _number(value: float, number_format: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _rule(number_format: str) -> tuple[int, bool, bool, int, str, str] | None:
-    """Decimals, thousands, percent, thousands left out, currency before and after; None for formats without these."""
+    """Decimals, thousands, percent, by how many thousands it divides, and currency before and after.
+
+    None for formats that say nothing of these.
+    """
     section = number_format.split(";")[0][:200]
     literals: Iterable[re.Match[str]] = _LITERAL.finditer(section)
     marks = [(m.start(), (m[1] or m[2] or m[3] or "").strip()) for m in literals]

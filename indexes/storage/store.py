@@ -186,6 +186,11 @@ class Store(DocumentTable):
         found = self.document_of(path)
         return found if found is not None and self._row_of(found)[5] != SHIPPED else None
 
+    def shipped(self) -> list[FileRecord]:
+        """Files whose document came with a collection made elsewhere, and was not made anew of what they hold here."""
+        found = {row[0] for row in self._db.rows("SELECT id FROM documents WHERE sha256 = ?", (SHIPPED,))}
+        return [record for record in self.files() if record.document_id in found] if found else []
+
     def stale(self) -> set[str]:
         """Paths of indexed files whose document must be made anew."""
         rows = self._db.rows("SELECT path FROM files WHERE mtime_ns = ? AND state = ?", (STALE, FileState.INDEXED))
