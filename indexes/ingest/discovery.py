@@ -167,8 +167,7 @@ class _Walker:
                         below.append((entry.path, name + "/"))
                     elif entry.is_dir():
                         real = printable(os.path.realpath(entry.path))
-                        reason = f"{_LINKED_FOLDER}, {real}" + (", outside of those given" if outside else "")
-                        self._leave(entry.path, name, reason, bool(outside))
+                        self._leave(entry.path, name, f"{_LINKED_FOLDER}, {real}", bool(outside))
                     elif not entry.name.startswith("~$"):
                         self._take(entry, name, outside)
                 except OSError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..documents import LoadedDocument
 from ..errors import LoadError
 from .containers import Container, reading_package
-from .hidden import COLUMN, OTHER_FORMAT, ROW, SHEET
+from .hidden.reasons import COLUMN, OTHER_FORMAT, ROW, SHEET
 from .limits import LoadLimits
 from .parts import DocumentBuilder, check_length, squeeze
 from .tables import add_rows

@@ -270,6 +270,28 @@ def test_its_files_must_be_plain_ones(tmp_path: Path, received: Path, name: str,
     assert victim.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["other", "segments/other"])
+@pytest.mark.parametrize("kind", sorted(ODD.keys() - {"a folder"}))
+def test_an_odd_entry_of_any_name_is_refused_before_the_database_is_opened(
+    received: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    ODD[kind](received / name, tmp_path / "victim")
+    before = (received / DATABASE).read_bytes(), (received / ORIGIN).read_bytes()
+    for use in (inspect, adopt):
+        with pytest.raises(CollectionError, match=kind):
+            use(received)
+    assert ((received / DATABASE).read_bytes(), (received / ORIGIN).read_bytes()) == before
+
+
+def test_what_was_shipped_is_counted_until_its_file_is_read(received: Path) -> None:
+    claims = adopt(received)
+    with closing(Collection.open(received)) as collection:
+        assert collection.unread == collection.stats().unread == claims.documents > 0
+        collection.add([received.parent])
+        assert collection.unread == 0
+
+
 def test_segments_that_are_a_link_are_refused(received: Path, tmp_path: Path) -> None:
     (received / "segments").rename(tmp_path / "victim")
     (received / "segments").symlink_to(tmp_path / "victim")

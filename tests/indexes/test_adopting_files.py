@@ -7,9 +7,9 @@ import pytest
 
 from indexes.adopting import adopt
 from indexes.collection import Collection
-from tests.indexes.damaging import copied, forge, made
-from tests.indexes.rooms import FILES, ONE
 from tests.indexes.test_adopting import FORGED
+from tests.support.damaging import copied, forge, made
+from tests.support.rooms import FILES, ONE
 
 
 def _forged(tmp_path: Path, *statements: str) -> Path:

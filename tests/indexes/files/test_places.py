@@ -85,6 +85,34 @@ def test_a_path_chooses_the_file_the_files_below_it_or_a_listed_name(given: str,
     assert _matching(STORED, given) == expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "given", "expected"),
+    [
+        (["bad\\x5cxff.txt"], "bad\\x5cxff.txt", 0),  # as it is listed, escapes and all
+        (["bidi\\u202egpj.txt"], "bidi\\u202egpj.txt", 0),
+        (["a/x.txt", "b/x.txt"], "x.txt", None),  # two files are listed under it
+        (["x.txt", "b/x.txt"], "/home/x/work/x.txt", 0),
+    ],
+)
+def test_a_listed_name_chooses_the_file_that_it_names_or_none(
+    stored: list[str], given: str, expected: int | None
+) -> None:
+    if expected is not None:
+        assert _matching(stored, given) == [stored[expected]]
+        return
+    with pytest.raises(NothingToRemoveError, match=f"{given} may mean 2 files .*: /home/x/work/a/x.txt, ") as caught:
+        _matching(stored, given)
+    assert "absolute path" in caught.value.hint
+
+
+def test_a_name_that_is_another_file_s_path_removes_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A file whose name holds a byte that is not UTF-8, and one whose name is how the other is listed.
+    stored = ["bad\\xff.txt", "bad\\x5cxff.txt"]
+    with pytest.raises(NothingToRemoveError, match="may mean 2 files"):
+        _matching(stored, "bad\\xff.txt", home=tmp_path)
+
+
 def test_what_two_paths_choose_is_chosen_once() -> None:
     assert _matching(STORED, "/home/x/work/docs", "/home/x/work/docs/sub") == ["docs/a.txt", "docs/sub/b.txt"]
 

@@ -46,10 +46,10 @@ def test_links_are_followed_to_files_and_never_to_folders(tmp_path: Path) -> Non
         "gone.md": "is a link to nothing",
         "good.md": "",
         "loop.md": "is a link to nothing",
-        "other": LINKED,
-        "self": LINKED,
+        "other": f"{LINKED}, {tmp_path}/elsewhere",
+        "self": f"{LINKED}, {root}",
         "x.md": "",
-        "a/up": LINKED,
+        "a/up": f"{LINKED}, {root}",
         "a/y.md": "",
     }
     assert set(found.unsearched) == {root / "self", root / "a/up", root / "other"}
@@ -183,7 +183,10 @@ def test_a_printable_path_holds_nothing_that_acts_and_turns_back(path: str) -> N
     assert unprintable(shown) == path
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cf", "Zl", "Zp"], exclude_characters="\\")))
+_EMPTY = "\\\u034f\u115f\u1160\u3164\uffa0"  # a backslash, and what shows nothing though it is no control character
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cf", "Zl", "Zp"], exclude_characters=_EMPTY)))
 def test_a_sound_path_is_shown_as_it_is(path: str) -> None:
     assert printable(path) == path
 
@@ -196,3 +199,12 @@ def test_the_parts_of_a_path_are_escaped_each_by_itself(parts: list[str]) -> Non
 @given(st.binary().filter(lambda name: b"\x00" not in name))
 def test_every_name_on_disk_turns_back_into_its_bytes(name: bytes) -> None:
     assert os.fsencode(unprintable(printable(os.fsdecode(name)))) == name
+
+
+@pytest.mark.parametrize("empty", ["\u200b", "\u00ad", "\u3164", "\U000e0041"])
+def test_names_that_differ_by_what_does_not_show_are_told_apart(empty: str) -> None:
+    name, code = f"pri{empty}ce.md", ord(empty)
+    escape = f"\\U{code:08x}" if code > 0xFFFF else f"\\u{code:04x}"
+    assert printable(name) == f"pri{escape}ce.md"
+    assert unprintable(printable(name)) == name
+    assert unprintable(printable(printable(name))) == printable(name)

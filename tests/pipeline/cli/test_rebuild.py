@@ -55,7 +55,10 @@ def test_the_doctor_shows_it(room: Path) -> None:
     adopt(room / ".fathom")
     findings = json.loads(run("doctor", "--json", "--engine", "fake://").stdout)["findings"]
     (found,) = [finding for finding in findings if finding["name"] == "collection"]
-    assert (found["health"], "made elsewhere and trusted by name" in found["found"]) == ("ok", True)
+    assert (found["health"], "made elsewhere and trusted by name" in found["found"]) == ("warning", True)
+    ok("index", str(room))
+    findings = json.loads(run("doctor", "--json", "--engine", "fake://").stdout)["findings"]
+    assert [finding["health"] for finding in findings if finding["name"] == "collection"] == ["ok"]
 
 
 def _pipe(place: Path) -> None:
@@ -118,3 +121,27 @@ def test_a_mistake_moves_nothing(room: Path, arguments: tuple[str, ...], words: 
     assert result.exit_code != ExitCode.ANSWERED
     assert words in result.stderr
     assert sorted(path.name for path in room.iterdir()) == [".fathom", "docs"]
+
+
+def test_a_rebuild_keeps_the_model_of_the_users_own_collection(room: Path) -> None:
+    ok("index", str(room), "--embedding", "hash", "--rebuild")
+    ok("index", str(room), "--rebuild")
+    assert json.loads(ok("status", "--json"))["embedding"] == "hash"
+
+
+def test_a_model_that_is_refused_leaves_no_collection(room: Path, tmp_path: Path) -> None:
+    shutil.rmtree(room / ".fathom")
+    model = tmp_path / "evilmodel"
+    write(model, {"config.json": '{"auto_map": {"AutoModel": "x.Y"}}', "model.safetensors": "x"})
+    assert run("index", str(room), "--embedding", str(model)).exit_code == ExitCode.ERROR
+    assert not (room / ".fathom").exists()
+    ok("index", str(room), "--embedding", "none")
+
+
+def test_the_texts_of_a_trusted_collection_are_said_to_be_its_sender_s(room: Path) -> None:
+    adopt(room / ".fathom")
+    for command in (("search", "cap"), ("status",), ("ask", "What is the cap?", "--engine", "fake://")):
+        assert "came with the collection" in run(*command).stderr
+    assert "came with it" in run("doctor").stdout
+    ok("index", str(room))
+    assert "came with" not in run("search", "cap").stderr
