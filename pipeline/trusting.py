@@ -10,7 +10,7 @@ from typing import Any
 from engine.http.address import redacted
 from indexes.adopting import Claims, adopt, inspect
 from indexes.collection import FOLDER, Collection, find_collection
-from indexes.errors import CollectionForeignError
+from indexes.errors import CollectionForeignError, IndexesError
 from indexes.storage.origin import revoke as revoke_collection
 from indexes.storage.origin import trusted_places
 from indexes.storage.schema import DATABASE
@@ -101,6 +101,30 @@ def trusted() -> dict[str, list[str]]:
     """Paths of what is trusted, printable, by its kind. Raises CollectionError."""
     files = sorted(folder_settings.trusted_files())
     return {"settings": [*map(printable, files)], "collections": [*map(printable, trusted_places())]}
+
+
+def stale() -> frozenset[str]:
+    """Printable paths of what was trusted and counts no longer: settings that changed, and what is gone or replaced.
+
+    Raises CollectionError.
+    """
+    found = set()
+    for name in folder_settings.trusted_files():
+        try:
+            trusted_now = folder_settings.read_folder_file(Path(name), of_anyone=True).trusted
+        except (ConfigError, OSError):
+            trusted_now = False
+        if not trusted_now:
+            found.add(printable(name))
+    for name in trusted_places():
+        try:
+            with closing(Collection.open(Path(name))) as collection:
+                trusted_now = collection.trusted
+        except IndexesError:
+            trusted_now = False
+        if not trusted_now:
+            found.add(printable(name))
+    return frozenset(found)
 
 
 def revoked(path: Path) -> None:

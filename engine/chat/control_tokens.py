@@ -16,7 +16,9 @@ _FAMILIES = (
     r"\[(?:TOOL_CALLS|TOOL_CONTENT|ARGS|CALL_ID|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|AUDIO|BEGIN_AUDIO)\]",
     r"\[[gs]MASK\]",  # GLM
     r"<(?:start|end)_of_(?:turn|image|audio)>|<(?:image|audio)_soft_token>|<unused\d{1,4}>",  # Gemma
-    r"</?tool_(?:call|response)s?>|</?think>",  # Qwen, Hermes, DeepSeek
+    r"</?tool_(?:call|response)s?>|</?think>|</?tools>",  # Qwen, Hermes, DeepSeek
+    r"<(?:start|end)_function_(?:call|response|declaration)>|<end_of_utterance>|<eot_id>",  # FunctionGemma, SmolVLM
+    r"</?minimax:tool_call>|</?arg_(?:key|value)>",  # MiniMax, GLM
     r"<seed:[a-z_]{1,20}>",  # Seed
     r"<(?:reserved|extra_id|SPECIAL|TOKENS_UNUSED)_\d{1,5}>",  # Baichuan, T5, Nemotron, InternLM
     r"<(?:fim_(?:prefix|middle|suffix|pad)|file_sep|endoftext|im_start|im_end|(?:beginning|end)_of_sentence)>",

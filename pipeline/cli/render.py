@@ -7,6 +7,7 @@ from engine.base import EngineInfo
 from indexes.collection import CollectionStats
 from indexes.documents import FileRecord, FileState, IndexReport
 from indexes.files.bounds import HIDDEN, OUTSIDE
+from indexes.loaders.hidden.reasons import KEPT_APART
 from indexes.search.hidden import HiddenHit
 from indexes.search.ranking import SearchResult
 
@@ -180,6 +181,8 @@ def index_lines(report: IndexReport, collection: str) -> Iterator[str]:
         yield f"  and {len(skipped) - _SKIPPED} more skipped; see: fathom status"
     for name, remarks in sorted(report.notes.items()):
         yield from (f"  note: {name} {remark}" for remark in remarks)
+    if any(remark.endswith(KEPT_APART) for remarks in report.notes.values() for remark in remarks):
+        yield '  what is kept apart is found by: fathom search "…" --hidden'
     if not report.limited:
         yield "  note: this system does not limit the memory of the processes that read files"
     if not report.confined:

@@ -38,7 +38,7 @@ def trust(
     with reported(json):
         from dataclasses import asdict
 
-        from ..trusting import accept, offer, revoked, trusted
+        from ..trusting import accept, offer, revoked, stale, trusted
         from . import terminal
 
         if listed:
@@ -46,9 +46,14 @@ def trust(
             if json:
                 terminal.out_json(found)
             else:
+                gone = stale()
                 for kind, paths in found.items():
                     for item in paths:
-                        terminal.out(f"{kind}: {item}")
+                        terminal.out(
+                            f"{kind}: {item}" + (" (changed or gone, so it counts no longer)" if item in gone else "")
+                        )
+                if not any(found.values()):
+                    terminal.note("nothing is trusted")
             return
         if revoke is not None:
             revoked(revoke)

@@ -28,6 +28,7 @@ REORDERED = "reversed text"  # shown in another order than stored
 
 TINY_POINTS = 2.0  # text of this size or less cannot be read
 
+KEPT_APART = ": kept apart"  # how a note on hidden text ends
 _MAX_PAGES = 12  # named in a note
 
 
@@ -53,4 +54,4 @@ def _note(reason: str, items: list[HiddenText]) -> str:
     pages = sorted({item.page for item in items if item.page is not None})
     where = ", ".join(map(str, pages[:_MAX_PAGES])) + (", …" if len(pages) > _MAX_PAGES else "")
     on_pages = f" on page{'s' if len(pages) > 1 else ''} {where}" if pages else ""
-    return f"holds {characters:,} characters that its reader does not see ({reason}){on_pages}: kept apart"
+    return f"holds {characters:,} characters that its reader does not see ({reason}){on_pages}{KEPT_APART}"

@@ -15,7 +15,8 @@ TOKENS = (
     "<|begin_of_text|> <|start_header_id|> <|eot_id|> <|header_start|> <｜begin▁of▁sentence｜> <｜User｜> <|end|> "
     "<|start_of_role|> <|START_OF_TURN_TOKEN|> <BOS_TOKEN> [gMASK] <sop> <|observation|> <|channel|> <|im_middle|> "
     "<|action_start|> ]~b] ]~!b[ [e~[ ]<]start <reserved_106> <SPECIAL_10> <extra_id_0> <fim_prefix> <pad> <unk> "
-    "<seed:think> >>QUESTION<<"
+    "<seed:think> >>QUESTION<< <end_of_utterance> <start_function_call> <end_function_call> <minimax:tool_call> "
+    "</minimax:tool_call> <arg_key> </arg_value> <tools> </tools> <eot_id>"
 ).split()
 
 

@@ -145,3 +145,24 @@ def test_the_texts_of_a_trusted_collection_are_said_to_be_its_sender_s(room: Pat
     assert "came with it" in run("doctor").stdout
     ok("index", str(room))
     assert "came with" not in run("search", "cap").stderr
+
+
+def test_the_list_of_what_is_trusted_tells_what_counts_no_longer(room: Path) -> None:
+    assert "nothing is trusted" in run("trust", "--list").stderr
+    adopt(room / ".fathom")
+    (room / "fathom.toml").write_text("[retrieval]\nchunks = 5\n")
+    ok("trust", str(room / "fathom.toml"), "--yes")
+    assert ok("trust", "--list").splitlines() == [
+        f"settings: {room}/fathom.toml",
+        f"collections: {room}/.fathom",
+    ]
+    (room / "fathom.toml").write_text("[retrieval]\nchunks = 6\n")
+    ok("index", str(room), "--rebuild", "--embedding", "none")
+    assert all(
+        line.endswith("(changed or gone, so it counts no longer)") for line in ok("trust", "--list").splitlines()
+    )
+
+
+def test_a_run_says_how_hidden_text_is_found(room: Path) -> None:
+    write(room, {"page.html": '<p>Seen.</p><p style="display:none">Nine million.</p>'})
+    assert 'fathom search "…" --hidden' in ok("index", str(room), "--rebuild", "--embedding", "none")
