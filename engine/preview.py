@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .base import EngineInfo
-from .errors import ModelDamagedError
+from .errors import ModelDamagedError, ModelUnsupportedError
 from .estimates.cost import parameters
 from .estimates.reliability import reliable_length
 from .kv.geometry import GIB, kv_bytes_per_token, kv_tokens
@@ -101,7 +101,7 @@ def parameter_count(model: ModelFiles) -> int | None:
     """Parameters of a model by its config, None where its sizes are not known to fathom's arithmetic."""
     try:
         found = parameters(model.config)
-    except ModelDamagedError:
+    except (ModelDamagedError, ModelUnsupportedError):
         return None
     return found.total if found else None
 
@@ -126,7 +126,7 @@ def bytes_per_token(model: ModelFiles, dtype: str, centred_page: int | None = No
     """KV bytes of a token, None for attention that the arithmetic does not know."""
     try:
         return kv_bytes_per_token(model.config, dtype, centred_page)
-    except (ModelDamagedError, KeyError):
+    except (ModelDamagedError, ModelUnsupportedError, KeyError):
         return None
 
 

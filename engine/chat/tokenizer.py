@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import Message
-from ..errors import ModelDamagedError
+from ..errors import ModelDamagedError, ModelUnsupportedError
 from ..surroundings import elsewhere, go_offline
 from .control_tokens import defuse, looks_like_control
 from .templates import ChatTemplate
@@ -15,7 +15,7 @@ class ChatTokenizer:
     """The tokenizer of a model folder, by transformers; the chat template is rendered in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ModelDamagedError where the folder has no tokenizer or no chat template."""
+        """Raises ModelDamagedError where there is no tokenizer, ModelUnsupportedError where there is no template."""
         folder = folder.absolute()
         try:
             with elsewhere():
@@ -29,7 +29,7 @@ class ChatTokenizer:
             reason = (str(error).splitlines() or [""])[0][:200]
             raise ModelDamagedError(f"the tokenizer in {folder} cannot be read: {reason}", "fetch it again") from error
         if not self._tokenizer.chat_template:
-            raise ModelDamagedError(f"the model in {folder} has no chat template", "use an instruction-tuned model")
+            raise ModelUnsupportedError(f"the model in {folder} has no chat template", "use an instruction-tuned model")
         try:
             self._template = ChatTemplate(str(self._tokenizer.get_chat_template()), folder)
         except ValueError as error:

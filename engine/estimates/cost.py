@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ModelDamagedError
+from ..errors import ModelDamagedError, ModelUnsupportedError
 from ..kv.layers import AttentionLayers, Layers, layer_kinds
 from ..rope.config import CORRECT, head_dim, size, text_config
 
@@ -87,7 +87,7 @@ def attention_flops(config: Mapping[str, Any], layers: Layers, tokens: int, cach
 
 
 def prefill_seconds(config: Mapping[str, Any], layers: Layers, tokens: int, at: Ceilings, cached: int = 0) -> float:
-    """Predicted time to the first token of a prompt. Raises ModelDamagedError for a model of unknown parameters."""
+    """Predicted time to the first token of a prompt. Raises ModelUnsupportedError for a model of unknown parameters."""
     model = _known(parameters(config))
     work = matrix_flops(model, tokens) / at.matrix_flops
     return work + attention_flops(config, layers, tokens, cached) / at.attention_flops
@@ -113,7 +113,7 @@ def decode_seconds(weight_bytes: float, kv_bytes: int, at: Ceilings) -> float:
 
 def _known(model: Parameters | None) -> Parameters:
     if model is None:
-        raise ModelDamagedError("the costs of state-space layers are not known to fathom", "measure them instead")
+        raise ModelUnsupportedError("the costs of state-space layers are not known to fathom", "measure them instead")
     return model
 
 

@@ -6,7 +6,7 @@ The shares and the bytes beside the cache were measured on an H200 and are taken
 import re
 from dataclasses import dataclass
 
-from ..errors import EngineStartError
+from ..errors import DeviceError
 from .cost import Ceilings
 
 GB = 10**9
@@ -67,9 +67,9 @@ def _parts(name: str) -> set[str]:
 
 
 def device(name: str) -> Device:
-    """The GPU of a name, in any case. Raises EngineStartError with the names there are."""
+    """The GPU of a name, in any case. Raises DeviceError with the names there are."""
     found = DEVICES.get(name.lower())
     if found is None:
         names = ", ".join(sorted(device.name for device in DEVICES.values()))
-        raise EngineStartError(f"fathom has no data sheet of a GPU {name!r}", f"give --memory-gib, or one of: {names}")
+        raise DeviceError(f"fathom has no data sheet of a GPU {name!r}", f"give --memory-gib, or one of: {names}")
     return found

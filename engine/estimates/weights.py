@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelDamagedError
+from ..errors import ModelDamagedError, ModelUnsupportedError
 from ..models.configs import read_json
 from ..rope.config import text_config
 from .cost import parameters
@@ -32,7 +32,7 @@ def weight_bytes(config: Mapping[str, Any], folder: Path | None) -> int:
 def _indexed_bytes(index: Path) -> int | None:
     try:
         told = read_json(index)["metadata"]["total_size"]
-    except (ModelDamagedError, KeyError, TypeError):
+    except (ModelDamagedError, ModelUnsupportedError, KeyError, TypeError):
         return None
     return int(told) if isinstance(told, int | float) and 0 < told < _MOST_BYTES else None
 

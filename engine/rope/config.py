@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelDamagedError
+from ..errors import ModelDamagedError, ModelUnsupportedError
 from .methods import Rotary
 from .scaling import OPTIONS, RopeScaling
 
@@ -146,7 +146,7 @@ def own_scaling(config: Mapping[str, Any]) -> RopeScaling | None:
     if kind is None:
         return None
     if kind not in OPTIONS:
-        raise ModelDamagedError(f"the model's config has rope_type {kind!r}, which fathom does not know", CORRECT)
+        raise ModelUnsupportedError(f"the model's config has rope_type {kind!r}, which fathom does not know", CORRECT)
     inner, rope, declared = text_config(config), rope_parameters(config), declared_tokens(config)
     original = rope.get("original_max_position_embeddings") or inner.get("original_max_position_embeddings") or declared
     if not isinstance(original, int) or not 1 <= original <= declared:

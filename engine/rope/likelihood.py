@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ContextError, ModelDamagedError
+from ..errors import ContextError, ModelDamagedError, ModelUnsupportedError
 from .config import rotary
 from .methods import temperature
 from .scaling import RopeScaling
@@ -15,8 +15,8 @@ _SLICE = 1024  # tokens whose logits are there at once
 class TextLikelihood:
     """A model, windows of a text, and the divisors they are read under.
 
-    Raises ModelDamagedError for a folder without weights or a model without one rotary embedding for all layers,
-    ContextError for a text too short.
+    Raises ModelDamagedError for a folder without weights, ModelUnsupportedError for a model without one rotary
+    embedding for all layers, ContextError for a text too short.
     """
 
     def __init__(self, folder: Path, config: Any, text: str, tokens: int, windows: int) -> None:
@@ -36,7 +36,7 @@ class TextLikelihood:
         self._model.to("cuda" if gpu else "cpu").eval()
         self._embedding: Any = getattr(self._model.model, "rotary_emb", None)
         if not hasattr(self._embedding, "inv_freq"):
-            raise ModelDamagedError("the model has no one rotary embedding for all layers", "use yarn")
+            raise ModelUnsupportedError("the model has no one rotary embedding for all layers", "use yarn")
         ids = tokenizer.encode(text, add_special_tokens=False)
         if len(ids) < tokens * windows:
             raise ContextError(

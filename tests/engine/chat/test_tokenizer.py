@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.base import Message
 from engine.chat.control_tokens import defuse
 from engine.chat.tokenizer import ChatTokenizer
-from engine.errors import ModelDamagedError
+from engine.errors import ModelDamagedError, ModelUnsupportedError
 from tests.support.model_files import CONTROL, tokenizer_folder
 
 COMMON = [
@@ -126,6 +126,6 @@ def test_a_damaged_tokenizer_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelDamagedError, match="has no chat template") as caught:
+    with pytest.raises(ModelUnsupportedError, match="has no chat template") as caught:
         ChatTokenizer(tokenizer_folder(tmp_path, template=None))
     assert "instruction-tuned" in caught.value.hint

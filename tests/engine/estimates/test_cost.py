@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ModelDamagedError
+from engine.errors import ModelDamagedError, ModelUnsupportedError
 from engine.estimates.cost import (
     Ceilings,
     attention_flops,
@@ -122,7 +122,7 @@ def test_a_model_with_states_has_no_known_costs() -> None:
         "mamba_d_conv": 4,
     }  # fmt: skip
     assert parameters(config) is None
-    with pytest.raises(ModelDamagedError, match="state-space layers are not known"):
+    with pytest.raises(ModelUnsupportedError, match="state-space layers are not known"):
         prefill_seconds(config, read_layers(config), 10, Ceilings(1.0, 1.0, 1.0))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.errors import EngineStartError
+from engine.errors import DeviceError
 from engine.estimates.devices import DEVICES, RESERVE_BYTES, device, known_device
 
 
@@ -11,7 +11,7 @@ def test_names_are_found_in_any_case() -> None:
 
 
 def test_an_unknown_gpu_is_refused_with_those_there_are() -> None:
-    with pytest.raises(EngineStartError, match="no data sheet of a GPU 'h900'") as caught:
+    with pytest.raises(DeviceError, match="no data sheet of a GPU 'h900'") as caught:
         device("h900")
     assert "H200" in caught.value.hint
     assert "--memory-gib" in caught.value.hint

@@ -12,7 +12,7 @@ import pytest
 
 from engine.base import Message
 from engine.chat.tokenizer import ChatTokenizer
-from engine.errors import ModelDamagedError, ModelMissingError
+from engine.errors import ModelDamagedError, ModelFetchError, ModelMissingError
 from engine.models.resolution import BUNDLED, MANIFEST, BundledModel, ModelFiles, locate, pull, verify
 from tests.support.model_files import HEAD_DIM, HEADS, HIDDEN, INNER, KV_HEADS, VOCABULARY, tiny_gguf, wheel
 
@@ -128,7 +128,7 @@ def test_a_flipped_bit_in_the_weights_is_found(
 def test_a_file_that_is_no_gguf_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / "cache"))
     (tmp_path / "bad.gguf").write_bytes(b"GGUF, or so it says")
-    with pytest.raises(ModelMissingError, match=r"^bad\.gguf could not be converted: ") as caught:
+    with pytest.raises(ModelFetchError, match=r"^bad\.gguf could not be converted: ") as caught:
         pull(str(tmp_path / "bad.gguf"))
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "cache" / "models").iterdir()) == []

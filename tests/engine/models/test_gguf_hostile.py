@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelMissingError
+from engine.errors import ModelFetchError
 from engine.models.gguf import convert
 from engine.models.resolution import pull
 from tests.support.model_files import tiny_gguf
@@ -34,7 +34,7 @@ def _claims(tensors: int, entries: int, body: bytes = b"") -> bytes:
 def test_a_gguf_that_claims_more_than_it_holds_is_refused_in_one_line(tmp_path: Path) -> None:
     source = tmp_path / "bad.gguf"
     source.write_bytes(_claims(2**60, 2**60))
-    with pytest.raises(ModelMissingError, match=r"^bad\.gguf could not be converted: ") as caught:
+    with pytest.raises(ModelFetchError, match=r"^bad\.gguf could not be converted: ") as caught:
         pull(str(source))
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "cache" / "models").iterdir()) == []
