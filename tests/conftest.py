@@ -24,6 +24,8 @@ def fresh_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     kept = {"FATHOM_CACHE"} if request.node.get_closest_marker("engine") else set()
     for name in [name for name in os.environ if name.startswith("FATHOM_") and name not in kept]:
         monkeypatch.delenv(name)
+    # The command sets it for all that it starts; a test that runs the command in this process leaves it behind.
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     monkeypatch.setenv("FATHOM_HOME", str(tmp_path / ".home" / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".home" / "config"))
     if not kept:

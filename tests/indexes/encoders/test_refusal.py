@@ -155,6 +155,10 @@ def test_a_folder_here_takes_no_name_of_the_hub(
 def test_a_folder_is_recorded_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(EncoderError, match="there is no such folder"):
+        prepare_model("./model")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
     assert prepare_model("./model") == str(tmp_path / "model")
     assert prepare_model("~/model") == str(tmp_path / "model")
     assert prepare_model("none") == "none"
