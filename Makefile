@@ -38,7 +38,7 @@ demo: $(STAMPS)/model ## Set up, index the sample data room, ask it a question
 	  '$(BIN)/fathom doctor'
 
 test: $(STAMPS)/dev $(STAMPS)/model ## Set up and run all tests, the real engine included
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: lint types test ## What CI runs: ruff, mypy, tests
 
