@@ -39,7 +39,7 @@ _GPU_SEQUENCES = 16
 # CUDA graphs for decode and no torch.compile: a minute less at the start, decode within a tenth (docs/results.md).
 GPU_COMPILATION = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
 _CPU_BATCHED_TOKENS = 1024
-# A text of so many tokens, written so many times in a row, is a loop: the request ends there ("repetition").
+# Between these numbers of tokens, written this many times in a row, is a loop: the request ends ("repetition").
 _LOOP_TOKENS, _LOOP_TOKENS_LEAST, _LOOP_TIMES = 64, 4, 3
 
 
@@ -54,7 +54,7 @@ class EmbeddedEngine:
         on_stage: Callable[[str], None] = lambda _: None,
         tokenizer: ChatTokenizer | None = None,
     ) -> None:
-        """Starts vLLM, 10 to 30 s on a CPU; `on_stage` hears what is happening, vLLM's own output goes to `log`.
+        """Starts vLLM, 10 to 30 s on a CPU; `on_stage` is called with each stage, vLLM's own output goes to `log`.
 
         Raises EngineStartError, and ContextError where `needed_tokens` are beyond the model's reach.
         """
@@ -240,9 +240,9 @@ def _no_collection() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """The line of an error that says why; validation errors end with a link and wrap the reason in brackets."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("Value error, ")]
-    if told:
-        return told[0].removeprefix("Value error, ").split(" [type=")[0][:300]
+    reasons = [line for line in lines if line.startswith("Value error, ")]
+    if reasons:
+        return reasons[0].removeprefix("Value error, ").split(" [type=")[0][:300]
     return (lines or [type(error).__name__])[-1][:300]
 
 

@@ -26,16 +26,16 @@ def settle() -> None:
 def _drop_working_folder() -> None:
     """Takes the working folder off the path of imports: `python -m` and an empty part of PYTHONPATH put it there."""
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    named = [os.path.abspath(part) for part in parts if part]  # noqa: PTH100
+    named = [os.path.abspath(part) for part in parts if part]  # noqa: PTH100 - as above
     if named:
         os.environ["PYTHONPATH"] = os.pathsep.join(named)
     else:
         os.environ.pop("PYTHONPATH", None)
     try:
-        here = os.getcwd()  # noqa: PTH109
+        here = os.getcwd()  # noqa: PTH109 - as above
     except OSError:  # it was removed
         return
-    mine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    mine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - as above
     if here in named or here == mine:  # run from where it was unpacked, without being installed
         return
     if not sys.flags.safe_path and sys.path[:1] in ([""], [here]):

@@ -50,8 +50,8 @@ def path_of(descriptor: int, path: str) -> str:
     """The real path of what was opened by a path, which may lead elsewhere by now. Raises OSError."""
     if sys.platform == "linux":
         with suppress(OSError):  # where /proc is not mounted
-            return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+            return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a string is returned
     real = os.path.realpath(path, strict=True)
-    if not os.path.samestat(os.stat(real), os.fstat(descriptor)):  # noqa: PTH116
+    if not os.path.samestat(os.stat(real), os.fstat(descriptor)):  # noqa: PTH116 - beside `os.fstat`
         raise OSError(errno.ESTALE, "it is replaced again and again")
     return real

@@ -50,7 +50,7 @@ def _is_missing(source: str) -> bool:
     try:
         with compiled.open("rb") as stream:
             _, flags, seconds, size = _HEADER.unpack(stream.read(_HEADER.size))
-        status = os.stat(source)  # noqa: PTH116
+        status = os.stat(source)  # noqa: PTH116 - for each module, where a Path is slow to make
     except (OSError, struct.error):
         present = next(path for path in compiled.parents if path.exists())
         return os.access(present, os.W_OK)

@@ -54,7 +54,7 @@ def confine(scratch: str) -> Confinement:
     reasons = []
     abi, filtered = 0, False
     try:
-        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
+        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - the names alone, which a Path would wrap
             raise OSError("other threads run already")
         if linked := _linked_package():
             raise OSError(f"Python's packages are links, such as {linked}")

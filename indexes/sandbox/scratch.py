@@ -61,7 +61,7 @@ def sweep() -> None:
         place = os.open(tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if _safe(os.fstat(place)):
-                for name in filter(_OURS.fullmatch, os.listdir(place)):  # noqa: PTH208
+                for name in filter(_OURS.fullmatch, os.listdir(place)):  # noqa: PTH208 - a descriptor
                     with suppress(OSError):
                         _sweep(place, name)
         finally:
@@ -100,7 +100,7 @@ def _flatten(name: str, folder: int) -> None:
         os.chmod(name, stat.S_IRWXU, dir_fd=folder)
     inner = os.open(name, _FOLDER, dir_fd=folder)
     try:
-        for below in os.listdir(inner):  # noqa: PTH208
+        for below in os.listdir(inner):  # noqa: PTH208 - a descriptor
             if not _unlinked(below, inner):
                 with suppress(PermissionError):
                     os.chmod(below, stat.S_IRWXU, dir_fd=inner)
