@@ -73,7 +73,8 @@ def open_own(path: Path) -> Opened:
 def _foreign(folder: Folder, reason: str) -> CollectionForeignError:
     return CollectionForeignError(
         f"the collection {folder.path} {reason}, so what it says of the documents is not believed",
-        "`fathom index FOLDER --rebuild` makes it anew from the files; `fathom trust FOLDER` accepts it as it is",
+        "`fathom index FOLDER --rebuild` makes it anew from the files;"
+        " `fathom trust FOLDER` accepts one that you copied yourself",
     )
 
 
